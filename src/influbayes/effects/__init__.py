@@ -1,0 +1,1 @@
+"""Draws become estimates: contrasts, estimands, ranks, sensitivity and criticism."""

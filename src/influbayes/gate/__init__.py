@@ -1,0 +1,1 @@
+"""Numbers become verdicts. Takes arrays and tables; knows no model."""

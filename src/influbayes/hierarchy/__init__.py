@@ -1,0 +1,1 @@
+"""A checked table and a specification become a model: design, priors, draws and predictions."""

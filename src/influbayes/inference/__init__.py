@@ -1,0 +1,1 @@
+"""A model becomes draws. Every engine has the same signature."""

@@ -1,0 +1,1 @@
+"""Estimates and verdicts become results, sentences, pictures and pages."""

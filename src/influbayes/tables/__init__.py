@@ -1,0 +1,1 @@
+"""Bytes to checked tables: knows columns, units and faults; knows no model."""
