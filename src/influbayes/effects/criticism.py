@@ -1,11 +1,35 @@
-"""Does the model describe the posts? Predictive checks of cells and tenths, calibration, leave-one-out."""
+"""Does the model describe the posts? Predictive checks of cells and tenths, calibration, leave-one-out.
+
+Takes a fit and gives frozen numbers without judging them: thresholds belong to the gate. Every replicate comes from
+`hierarchy.predict`. Where rows x draws would be too many, evenly spaced draws (or rows) are used.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from math import log
 from typing import Literal
 
-from influbayes.hierarchy.design import FloatArray
+import numpy as np
+import numpy.typing as npt
+
+from influbayes.effects.tails import locate_count, locate_variance
+from influbayes.effects.weights import smooth_log_weights
+from influbayes.hierarchy.design import Design, FloatArray, IntArray, ModelRows
+from influbayes.hierarchy.posterior import Fit
+from influbayes.hierarchy.predict import LARGEST, expected_value, iterate_blocks, predictive_draws
+
+PASSES = 40_000_000
+"""Most rows x draws replicated for one grouping of the rows."""
+
+BINS = 1_000
+POINTS = 100
+BAND_DRAWS = 1_000
+LOO_ROWS = 5_000
+PARETO_LIMIT = 0.7
+
+_FEWEST_DRAWS = 400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,11 +56,319 @@ class PredictiveCheck:
 class Calibration:
     """Pool-adjacent-violators calibration of the posterior mean probabilities.
 
-    All arrays (points,): `predicted` sorted mean probability, `observed` isotonic fit of the outcomes on it, `lower` and
-    `upper` the pointwise 99 % band of replicated isotonic fits.
+    All arrays (points,): `predicted` sorted mean probability, `observed` isotonic fit of the outcomes on it, `lower`
+    and `upper` the pointwise 99 % band of replicated isotonic fits.
     """
 
     predicted: FloatArray
     observed: FloatArray
     lower: FloatArray
     upper: FloatArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LooResult:
+    """Leave-one-out by Pareto-smoothed importance sampling.
+
+    `elpd` is the expected log predictive density of the whole table (sum over its rows), `se` its standard error, `p`
+    the effective number of parameters; `pareto_k` (rows_used,) in the order of the rows used, `above_limit` how many
+    are above 0.7. `note` says in a sentence where only part of the rows or draws was used, else None.
+    """
+
+    elpd: float
+    se: float
+    p: float
+    pareto_k: FloatArray
+    above_limit: int
+    rows_used: int
+    draws_used: int
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Grouping:
+    """Rows in groups: `codes` (rows,) 0 to G - 1, one subject a group."""
+
+    kind: Literal["cell", "tenth"]
+    subjects: tuple[str, ...]
+    codes: IntArray
+
+
+def check_predictions(
+    fit: Fit, *, seed: int, creators: Sequence[str] | npt.NDArray[np.str_] | None = None, probability: float = 0.99
+) -> tuple[PredictiveCheck, ...]:
+    """Compare the observed conversions of groups of posts with replicated ones.
+
+    Parameters
+    ----------
+    fit : Fit
+    seed : int
+        Seed of the replication.
+    creators : (rows,) labels, optional
+        Creator of each fitted row, in the order of `fit.design.rows`; give it only where the model has no creators.
+    probability : float
+        Mass of the central interval `lower`, `upper` of the replicates, 0 to 1.
+
+    Returns
+    -------
+    tuple of PredictiveCheck
+        Each cell of the first two `all` factors that has posts (each level where there is one factor), each tenth of
+        every numeric column by raw value (equal values stay together, so there may be fewer), then the spread of
+        creator totals. `tail` counts replicates below plus half of those equal; see `tails` for its ends.
+    """
+    thinned = thin_fit(fit, PASSES // max(1, len(fit.design.rows)))
+    groupings = [*_group_cells(fit.design), *_group_tenths(fit.design)]
+    seeds = np.random.SeedSequence(seed).generate_state(len(groupings) + 1)
+    checks = [
+        check
+        for grouping, own in zip(groupings, seeds, strict=False)
+        for check in _check_groups(thinned, grouping, int(own), probability)
+    ]
+    if creators is not None:
+        checks.append(_check_creator_spread(thinned, np.asarray(creators), int(seeds[-1]), probability))
+    return tuple(checks)
+
+
+def estimate_calibration(fit: Fit, *, seed: int) -> Calibration:
+    """Estimate how often posts convert at each predicted probability.
+
+    Rows are sorted by posterior mean probability, in at most 1,000 bins of like predictions; the band comes from the
+    same isotonic fit of up to 1,000 replicated tables (Dimitriadis et al. 2021, 10.1073/pnas.2016191118).
+
+    Parameters
+    ----------
+    fit : Fit
+    seed : int
+        Seed of the replication.
+
+    Returns
+    -------
+    Calibration
+        At most 100 points, probabilities 0 to 1.
+    """
+    from scipy.optimize import isotonic_regression
+
+    rows = fit.design.rows
+    mean = _mean_probabilities(thin_fit(fit, PASSES // max(1, len(rows))))
+    bins = _bin_predictions(mean)
+    trials = np.bincount(bins, fit.design.trials)
+    predicted = np.bincount(bins, mean * fit.design.trials) / trials
+    share = np.bincount(bins, fit.design.conversions) / trials
+    thinned = thin_fit(fit, min(BAND_DRAWS, PASSES // max(1, len(rows))))
+    replicated = predictive_draws(thinned, by=bins, seed=seed).reshape(-1, len(trials)) / trials
+    fits = np.stack([isotonic_regression(table, weights=trials).x for table in replicated])
+    lower, upper = np.quantile(fits, [0.005, 0.995], axis=0)
+    shown = np.unique(np.linspace(0, len(trials) - 1, min(POINTS, len(trials))).astype(np.int64))
+    observed = isotonic_regression(share, weights=trials).x
+    return Calibration(predicted=predicted[shown], observed=observed[shown], lower=lower[shown], upper=upper[shown])
+
+
+def estimate_loo(fit: Fit) -> LooResult:
+    """Estimate leave-one-out predictive accuracy (Vehtari, Gelman and Gabry 2017, 10.1007/s11222-016-9696-4).
+
+    Above 5,000 rows an even sample of the rows is used and the sum scaled up; above 10^7 rows x draws evenly spaced
+    draws. `note` then says so.
+
+    Returns
+    -------
+    LooResult
+        Log densities in natural logarithms; binomial coefficients included.
+    """
+    chosen = np.unique(np.linspace(0, len(fit.design.rows) - 1, min(LOO_ROWS, len(fit.design.rows))).astype(np.int64))
+    thinned = thin_fit(fit, LARGEST // len(chosen))
+    rows = take_rows(fit.design.rows, chosen)
+    parts = [_loo_rows(log_lik) for log_lik in _iterate_log_likelihood(thinned, rows)]
+    elpd, k, p = (np.concatenate(column) for column in zip(*parts, strict=True))
+    total = len(fit.design.rows)
+    return LooResult(
+        elpd=float(elpd.mean() * total),
+        se=_standard_error(elpd, total),
+        p=float(p.mean() * total),
+        pareto_k=k,
+        above_limit=int((~(k <= PARETO_LIMIT)).sum()),
+        rows_used=len(chosen),
+        draws_used=int(thinned.draws["intercept"].size),
+        note=_say_loo_used(fit, thinned, len(chosen)),
+    )
+
+
+def thin_fit(fit: Fit, most: int) -> Fit:
+    """Return the fit with evenly spaced draws, at most `most` over all chains but at least 400 where it has them."""
+    chains, length = fit.draws["intercept"].shape
+    kept = max(1, min(length, max(most, _FEWEST_DRAWS) // chains))
+    if kept == length:
+        return fit
+    chosen = np.linspace(0, length - 1, kept).astype(np.int64)
+    return replace(fit, draws={name: array[:, chosen] for name, array in fit.draws.items()})
+
+
+def take_rows(rows: ModelRows, chosen: IntArray | slice) -> ModelRows:
+    """Return some of the rows, in the order chosen."""
+    return ModelRows(
+        x=rows.x[chosen],
+        raw=rows.raw[chosen],
+        codes={name: codes[chosen] for name, codes in rows.codes.items()},
+        conversions=None if rows.conversions is None else rows.conversions[chosen],
+        trials=None if rows.trials is None else rows.trials[chosen],
+    )
+
+
+def _group_cells(design: Design) -> Iterator[_Grouping]:
+    """Group by the first two `all` factors, or by the only one; cells without posts are left out."""
+    factors = [term.column for term in design.factors if term.levels == "all"][:2]
+    if not factors:
+        return
+    counts = [len(design.levels[name]) for name in factors]
+    joint = np.ravel_multi_index([design.rows.codes[name] for name in factors], counts)
+    present, codes = np.unique(joint, return_inverse=True)
+    labels = [design.levels[name] for name in factors]
+    places = zip(*np.unravel_index(present, counts), strict=True)
+    subjects = tuple(":".join(label[place] for label, place in zip(labels, cell, strict=True)) for cell in places)
+    yield _Grouping(kind="cell", subjects=subjects, codes=codes.astype(np.int64))
+
+
+def _group_tenths(design: Design) -> Iterator[_Grouping]:
+    for index, name in enumerate(design.numeric_names):
+        tenths = number_tenths(design.rows.raw[:, index])
+        present, codes = np.unique(tenths, return_inverse=True)
+        yield _Grouping(
+            kind="tenth", subjects=tuple(f"{name}:{tenth + 1}" for tenth in present), codes=codes.astype(np.int64)
+        )
+
+
+def number_tenths(raw: FloatArray) -> IntArray:
+    """Return the tenth (0 to 9) of each value by the middle of its rank; equal values share one."""
+    _, places, counts = np.unique(raw, return_inverse=True, return_counts=True)
+    middle = (np.cumsum(counts) - counts / 2.0) / len(raw)
+    return np.minimum((10.0 * middle).astype(np.int64), 9)[places]
+
+
+def _check_groups(fit: Fit, grouping: _Grouping, seed: int, probability: float) -> Iterator[PredictiveCheck]:
+    replicated = predictive_draws(fit, by=grouping.codes, seed=seed).reshape(-1, len(grouping.subjects))
+    observed = np.bincount(grouping.codes, fit.design.conversions)
+    trials = np.bincount(grouping.codes, fit.design.trials)
+    posts = np.bincount(grouping.codes)
+    for index, subject in enumerate(grouping.subjects):
+        tail = locate_count(replicated[:, index], float(observed[index]), float(trials[index]))
+        yield _make_check(
+            grouping.kind,
+            subject,
+            int(posts[index]),
+            float(observed[index]),
+            replicated[:, index],
+            tail=tail,
+            probability=probability,
+            raw_rate=float(observed[index] / trials[index]),
+        )
+
+
+def _make_check(
+    kind: Literal["cell", "tenth", "creator_spread"],
+    subject: str,
+    posts: int,
+    observed: float,
+    replicated: FloatArray,
+    *,
+    tail: float,
+    probability: float,
+    raw_rate: float | None = None,
+) -> PredictiveCheck:
+    edge = (1.0 - probability) / 2.0
+    lower, upper = np.quantile(replicated, [edge, 1.0 - edge])
+    return PredictiveCheck(
+        kind=kind,
+        subject=subject,
+        posts=posts,
+        observed=observed,
+        expected=float(replicated.mean()),
+        lower=float(lower),
+        upper=float(upper),
+        tail=tail,
+        raw_rate=raw_rate,
+    )
+
+
+def _check_creator_spread(
+    fit: Fit, creators: npt.NDArray[np.generic], seed: int, probability: float
+) -> PredictiveCheck:
+    """Check the variance of creator totals around their expectation, a few thousand creators at a time."""
+    _, codes = np.unique(creators, return_inverse=True)
+    count, draws = int(codes.max()) + 1, fit.draws["intercept"].size
+    size = max(1, LARGEST // draws)
+    observed, replicated = 0.0, np.zeros(draws)
+    for start in range(0, count, size):
+        chosen = np.flatnonzero((codes >= start) & (codes < start + size))
+        rows = take_rows(fit.design.rows, chosen)
+        by = (codes[chosen] - start).astype(np.int64)
+        totals = predictive_draws(fit, rows, by=by, seed=seed + start).reshape(draws, -1)
+        expected = totals.mean(axis=0)
+        observed += float(np.square(np.bincount(by, fit.design.conversions[chosen]) - expected).sum())
+        replicated += np.square(totals - expected).sum(axis=1)
+    tail = locate_variance(replicated / count, observed / count)
+    return _make_check(
+        "creator_spread",
+        "Creator_ID",
+        len(codes),
+        observed / count,
+        replicated / count,
+        tail=tail,
+        probability=probability,
+    )
+
+
+def _mean_probabilities(fit: Fit) -> FloatArray:
+    """Return (rows,) posterior means of the expected value, in blocks of rows."""
+    rows, draws = fit.design.rows, fit.draws["intercept"].size
+    size = max(1, LARGEST // (4 * draws))
+    parts = (slice(start, start + size) for start in range(0, len(rows), size))
+    return np.concatenate([expected_value(fit, take_rows(rows, part)).mean(axis=(0, 1)) for part in parts])
+
+
+def _bin_predictions(mean: FloatArray) -> IntArray:
+    """Number at most 1,000 bins in order of prediction; equal predictions share a bin."""
+    _, places, counts = np.unique(np.round(mean, 12), return_inverse=True, return_counts=True)
+    middle = (np.cumsum(counts) - counts / 2.0) / len(mean)
+    bins = np.arange(len(counts)) if len(counts) <= BINS else (BINS * middle).astype(np.int64)
+    return np.unique(bins, return_inverse=True)[1][places].astype(np.int64)
+
+
+def _iterate_log_likelihood(fit: Fit, rows: ModelRows) -> Iterator[FloatArray]:
+    """Yield the log likelihood (draws, block of rows), binomial coefficients included."""
+    from scipy.special import gammaln
+
+    conversions, trials = np.asarray(rows.conversions), np.asarray(rows.trials)
+    coefficient = gammaln(trials + 1.0) - gammaln(conversions + 1.0) - gammaln(trials - conversions + 1.0)
+    for part, eta in iterate_blocks(fit, rows):
+        density = conversions[part] * eta - trials[part] * np.logaddexp(0.0, eta) + coefficient[part]
+        yield density.reshape(-1, density.shape[-1])
+
+
+def _loo_rows(log_lik: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return elpd, Pareto k and effective parameters of each row of a (draws, rows) block."""
+    columns = np.array([_loo_row(column) for column in log_lik.T]).reshape(-1, 3)
+    return columns[:, 0], columns[:, 1], columns[:, 2]
+
+
+def _loo_row(log_lik: FloatArray) -> tuple[float, float, float]:
+    """Leave one row out; where its weights are equal to rounding there is nothing to smooth and k is 0."""
+    from scipy.special import logsumexp
+
+    log_weights, k = smooth_log_weights(-log_lik)
+    elpd = float(logsumexp(log_weights + log_lik))
+    return elpd, k, float(logsumexp(log_lik)) - log(len(log_lik)) - elpd
+
+
+def _standard_error(elpd: FloatArray, total: int) -> float:
+    """Standard error over rows, plus that of having looked at only some of them."""
+    used = len(elpd)
+    if used < 2:
+        return float("nan")
+    variance = float(elpd.var(ddof=1))
+    sampling = total**2 * variance / used * (1.0 - used / total)
+    return float(np.sqrt(total * variance + sampling))
+
+
+def _say_loo_used(fit: Fit, thinned: Fit, used: int) -> str | None:
+    rows, draws, kept = len(fit.design.rows), fit.draws["intercept"].size, thinned.draws["intercept"].size
+    parts = [f"{used:,} of {rows:,} rows"] * (used < rows) + [f"{kept:,} of {draws:,} draws"] * (kept < draws)
+    return f"Leave-one-out uses {' and '.join(parts)}, evenly spaced." if parts else None

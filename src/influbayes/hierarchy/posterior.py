@@ -1,17 +1,33 @@
-"""The posterior as draws: `Fit`, with save and load as netCDF that ArviZ opens."""
+"""The posterior as draws: `Fit`, saved and loaded as one netCDF file that ArviZ opens.
+
+The file holds everything a fit is made of (draws, rows, coding, specification, how it was sampled), so that a loaded
+fit predicts as the first one did. Nothing is pickled.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from influbayes.hierarchy.design import Design, FloatArray
+import numpy as np
+
+from influbayes.errors import IncompleteRun
+from influbayes.hierarchy.coding import coords_of, dims_of
+from influbayes.hierarchy.design import Design, FloatArray, ModelRows, Scaler
+from influbayes.hierarchy.spec import Specification
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineRun:
-    """How the draws were made: `rungs` is one record per attempt (settings and what it gave), `seconds` design to draws."""
+    """How the draws were made: `rungs` holds one record an attempt, `seconds` is the time from design to draws."""
 
     name_asked: str
     name_used: str
@@ -37,3 +53,129 @@ class Fit:
     draws: Mapping[str, FloatArray]
     sample_stats: Mapping[str, FloatArray]
     run: EngineRun
+
+    def to_datatree(self) -> xr.DataTree:
+        """Return the fit as an ArviZ data tree: posterior, sample_stats, observed_data, constant_data."""
+        return build_datatree(self)
+
+
+def build_datatree(fit: Fit) -> xr.DataTree:
+    """Return posterior, sample_stats, observed_data and constant_data with named dims, as ArviZ expects them."""
+    import xarray as xr
+
+    dims, coords = dims_of(fit.design), {name: list(labels) for name, labels in coords_of(fit.design).items()}
+    chains, draws = fit.draws["intercept"].shape
+    sampled = {"chain": np.arange(chains), "draw": np.arange(draws)}
+    groups = {
+        "/": xr.Dataset(attrs=_describe(fit)),
+        "/posterior": xr.Dataset(
+            {name: (("chain", "draw", *dims[name]), values) for name, values in fit.draws.items()},
+            coords={**sampled, **coords},
+        ),
+        "/sample_stats": xr.Dataset(
+            {name: (("chain", "draw"), values) for name, values in fit.sample_stats.items()}, coords=sampled
+        ),
+        "/observed_data": xr.Dataset({"conversions": (("row",), fit.design.conversions)}, coords=_row_coord(fit)),
+        "/constant_data": _collect_constants(fit),
+    }
+    return xr.DataTree.from_dict(groups)
+
+
+def save_fit(fit: Fit, path: str | Path) -> None:
+    """Write the fit as netCDF to `path`, which must not exist; every array is numeric but for labels."""
+    build_datatree(fit).to_netcdf(Path(path), engine="netcdf4")
+
+
+def load_fit(path: str | Path) -> Fit:
+    """Read a fit that `save_fit` wrote.
+
+    Raises
+    ------
+    IncompleteRun
+        The file is no saved fit, is cut short, or holds draws that are not finite.
+    """
+    import xarray as xr
+
+    try:
+        tree = xr.load_datatree(Path(path), engine="netcdf4")
+        fit = _rebuild(tree)
+    except (OSError, KeyError, ValueError, RuntimeError) as reason:
+        raise IncompleteRun(f"{path}: not a saved fit of influbayes ({type(reason).__name__}: {reason}).") from reason
+    broken = [name for name, values in fit.draws.items() if not np.isfinite(values).all()]
+    if broken:
+        raise IncompleteRun(f"{path}: draws of {', '.join(broken)} are not finite; the file is incomplete. Fit again.")
+    return fit
+
+
+def _describe(fit: Fit) -> dict[str, Any]:
+    """Return what the arrays do not hold, as attributes of the file."""
+    from influbayes import __version__
+    from influbayes.hierarchy.spec import render_spec
+
+    return {
+        "influbayes_format": FORMAT,
+        "influbayes_version": __version__,
+        "question": fit.design.question,
+        "specification_name": fit.design.specification.name,
+        "specification": render_spec(fit.design.specification),
+        "scalers": json.dumps([asdict(scaler) for scaler in fit.design.scalers]),
+        "left_out": json.dumps(list(fit.design.left_out)),
+        "engine": json.dumps(asdict(fit.run), default=float),
+    }
+
+
+def _row_coord(fit: Fit) -> dict[str, Any]:
+    return {"row": np.arange(len(fit.design.rows))}
+
+
+def _collect_constants(fit: Fit) -> xr.Dataset:
+    import xarray as xr
+
+    rows = fit.design.rows
+    variables: dict[str, Any] = {"trials": (("row",), fit.design.trials), "line": (("row",), fit.design.lines)}
+    coords: dict[str, Any] = _row_coord(fit)
+    if fit.design.numerics:
+        variables |= {"x": (("row", "numeric"), rows.x), "raw": (("row", "numeric"), rows.raw)}
+        coords["numeric"] = list(fit.design.numeric_names)
+    variables |= {f"code_{name}": (("row",), codes) for name, codes in rows.codes.items()}
+    coords |= {name: list(levels) for name, levels in fit.design.levels.items()}
+    return xr.Dataset(variables, coords=coords)
+
+
+def _rebuild(tree: xr.DataTree) -> Fit:
+    from influbayes.hierarchy.spec import parse_spec
+
+    attributes, posterior = tree.attrs, tree["posterior"].to_dataset()
+    spec = parse_spec(attributes["specification"], name=attributes["specification_name"])
+    run = json.loads(attributes["engine"])
+    return Fit(
+        design=_rebuild_design(tree, spec),
+        draws={str(name): values.to_numpy() for name, values in posterior.data_vars.items()},
+        sample_stats={str(name): v.to_numpy() for name, v in tree["sample_stats"].to_dataset().data_vars.items()},
+        run=EngineRun(**{**run, "rungs": tuple(run["rungs"])}),
+    )
+
+
+def _rebuild_design(tree: xr.DataTree, spec: Specification) -> Design:
+    constant = tree["constant_data"].to_dataset()
+    names = [name.removeprefix("code_") for name in map(str, constant.data_vars) if name.startswith("code_")]
+    left_out = tuple(json.loads(tree.attrs["left_out"]))
+    count = constant.sizes["row"]
+    return Design(
+        specification=spec,
+        question=tree.attrs["question"],
+        rows=ModelRows(
+            x=constant["x"].to_numpy() if "x" in constant else np.empty((count, 0)),
+            raw=constant["raw"].to_numpy() if "raw" in constant else np.empty((count, 0)),
+            codes={name: constant[f"code_{name}"].to_numpy() for name in names},
+            conversions=tree["observed_data"]["conversions"].to_numpy(),
+            trials=constant["trials"].to_numpy(),
+        ),
+        scalers=tuple(Scaler(**scaler) for scaler in json.loads(tree.attrs["scalers"])),
+        levels={name: tuple(map(str, constant[name].to_numpy())) for name in names},
+        numerics=tuple(term for term in spec.numerics if term.column not in left_out),
+        factors=tuple(term for term in spec.factors if term.column not in left_out),
+        interactions=tuple(term for term in spec.interactions if term.name not in left_out),
+        lines=constant["line"].to_numpy(),
+        left_out=left_out,
+    )

@@ -1,15 +1,41 @@
-"""Everything a conversion study found, as frozen types and as plain data for results.json."""
+"""Everything a conversion study found, as frozen types and as plain data for results.json.
+
+Takes a finished analysis; gives one dictionary that the terminal, the page and the pictures are made from. Computes no
+estimate and judges nothing: effects and diagnostics come in, the gate decides.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
 
 from influbayes.effects.criticism import Calibration, PredictiveCheck
 from influbayes.effects.estimands import Claim, Effect, Probability
+from influbayes.errors import IncompleteRun, OutputError
 from influbayes.gate.checks import Diagnostic
 from influbayes.hierarchy.posterior import Fit
+from influbayes.reporting.accounts import account_data, count_levels
+from influbayes.reporting.judgements import Evidence, gather_evidence, list_withheld_effects
+from influbayes.reporting.plain import make_plain
+from influbayes.reporting.provenance import list_versions
+from influbayes.reporting.sentences import Statement, make_statements, read_setting
+from influbayes.reporting.terms import describe_model
 from influbayes.tables.posts import PostsTable
+
+SCHEMA_VERSION = 1
+_VERDICTS = {
+    "ok": "All checks passed: the fit can be believed as far as its model goes.",
+    "partly_withheld": "The fit passed, but some statements are withheld; each says why.",
+    "withheld": "The fit did not pass its own checks: nothing is concluded from it.",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,3 +65,249 @@ class ConversionAnalysis:
     prob: float
     seed: int
     command: str
+
+
+def collect_results(
+    analysis: ConversionAnalysis, *, mermaid: str | None = None, created: str | None = None
+) -> dict[str, Any]:
+    """Return results.json as plain data.
+
+    Parameters
+    ----------
+    analysis
+        The finished study.
+    mermaid
+        The model as mermaid text, where it was drawn.
+    created
+        Time of writing, ISO 8601; now where not given. It stands in ``provenance.created`` only.
+
+    Returns
+    -------
+    dict
+        The keys of ``results.schema.json``, version 1. Numbers that are not finite are None, and each is listed under
+        ``nulls`` with its place and reason.
+    """
+    questions = analysis.questions
+    effects = [row for question in questions for row in question.effects]
+    diagnostics = [item for question in questions for item in question.diagnostics]
+    evidence = gather_evidence(diagnostics, [claim for question in questions for claim in question.claims])
+    document = {
+        "schema_version": SCHEMA_VERSION,
+        "study": "conversion",
+        "status": evidence.verdict.status,
+        "window_days": analysis.posts.window_days,
+        "data": _account(analysis),
+        "choice": analysis.choice,
+        "model": describe_model([question.fit.design for question in questions], mermaid=mermaid),
+        "engine": _describe_engine(questions),
+        "fits": [_describe_fit(question, alone=len(questions) == 1) for question in questions],
+        "diagnostics": [asdict(item) for item in diagnostics],
+        "effects": [asdict(row) for row in effects],
+        "withheld_effects": list_withheld_effects(effects, evidence),
+        "frequentist": [],
+        "decisions": [],
+        "checks": [_describe_check(question, check) for question in questions for check in question.checks],
+        "calibration": [_describe_calibration(question) for question in questions if question.calibration is not None],
+        "creators": list(_list_creators(analysis)),
+        "provenance": _describe_provenance(analysis, created),
+    }
+    plain, nulls = make_plain(document)
+    statements = _make_statements(questions, plain, evidence)
+    spoken, more = make_plain([asdict(row) for row in statements], path="/statements")
+    return {**plain, "headline": _make_headline(statements, evidence), "statements": spoken, "nulls": nulls + more}
+
+
+def write_results(results: Mapping[str, Any], path: str | Path) -> None:
+    """Write results.json: strict JSON in UTF-8, keys sorted, a newline at the end.
+
+    Raises
+    ------
+    OutputError
+        The file could not be written.
+    """
+    try:
+        Path(path).write_bytes(encode_results(results))
+    except OSError as error:
+        raise OutputError(
+            f"{path}: could not be written ({error.strerror}). Is there space, and may you write there?"
+        ) from error
+
+
+def encode_results(results: Mapping[str, Any]) -> bytes:
+    """Return the bytes of results.json."""
+    text = json.dumps(results, allow_nan=False, ensure_ascii=False, indent=1, sort_keys=True)
+    return f"{text}\n".encode()
+
+
+def read_results(path: str | Path) -> dict[str, Any]:
+    """Return a results.json that was written whole, checked against the schema.
+
+    Raises
+    ------
+    IncompleteRun
+        The file is missing, is not JSON, is of a newer version or does not hold what the schema asks for.
+    """
+    try:
+        results = json.loads(Path(path).read_bytes())
+    except (OSError, ValueError) as error:
+        raise IncompleteRun(f"{path}: not a whole results.json ({error}). Run the analysis again.") from error
+    if not isinstance(results, dict):
+        raise IncompleteRun(f"{path}: not a results.json, but a {type(results).__name__}. Run the analysis again.")
+    problems = validate_results(results)
+    if problems:
+        raise IncompleteRun(f"{path}: not a results.json of version {SCHEMA_VERSION}: {problems[0]}")
+    return results
+
+
+def validate_results(results: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what is wrong with plain results by the shipped JSON Schema, one message each; empty where all is well."""
+    from jsonschema import Draft202012Validator  # 0.1 s, and most runs only write
+
+    found = sorted(Draft202012Validator(load_schema()).iter_errors(results), key=lambda error: error.json_path)
+    return tuple(f"{error.json_path}: {error.message[:300]}" for error in found)
+
+
+@cache
+def load_schema() -> dict[str, Any]:
+    """Return the JSON Schema of results.json, as shipped."""
+    text = resources.files("influbayes.reporting").joinpath("results.schema.json").read_text(encoding="utf-8")
+    schema: dict[str, Any] = json.loads(text)
+    return schema
+
+
+def list_facts(results: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what MANIFEST.json repeats of a results.json: draws, chains, status, digests, seed, versions."""
+    provenance, engine = results["provenance"], results["engine"]
+    return {
+        "study": results["study"],
+        "status": results["status"],
+        "draws": engine["draws"],
+        "chains": engine["chains"],
+        "seed": provenance["seed"],
+        "data_digest": results["data"]["digest"],
+        "specification_digest": provenance["specification"]["digest"],
+        "versions": provenance["versions"],
+        "schema_version": results["schema_version"],
+    }
+
+
+def _account(analysis: ConversionAnalysis) -> dict[str, Any]:
+    terms = {term.column: term for question in analysis.questions for term in question.fit.design.factors}
+    crossed = [column for column, term in terms.items() if term.levels == "all"]
+    return account_data(analysis.posts, factors=list(terms), crossed=crossed)
+
+
+def _describe_engine(questions: Sequence[QuestionResult]) -> dict[str, Any]:
+    run = questions[0].fit.run
+    certificates = {question.fit.design.question: question.fit.run.certificate for question in questions}
+    return {
+        "name_asked": run.name_asked,
+        "name_used": run.name_used,
+        "why": run.why,
+        "draws": run.draws,
+        "chains": run.chains,
+        "seconds": sum(question.fit.run.seconds for question in questions),
+        "certificate": certificates if any(value is not None for value in certificates.values()) else None,
+    }
+
+
+def _describe_fit(question: QuestionResult, *, alone: bool) -> dict[str, Any]:
+    design = question.fit.design
+    return {
+        "question": design.question,
+        "specification": design.specification.name,
+        "posterior_file": name_posterior(design.question, alone=alone),
+        "engine": {field.name: getattr(question.fit.run, field.name) for field in fields(question.fit.run)},
+        "diagnostics": dict(sorted(Counter(item.status for item in question.diagnostics).items())),
+        "left_out": list(design.left_out),
+        "rows": len(design.rows),
+        "numerics": [
+            {"column": column, "transform": scaler.transform, "centre": scaler.centre, "scale": scaler.scale}
+            for column, scaler in zip(design.numeric_names, design.scalers, strict=True)
+        ],
+    }
+
+
+def name_posterior(question: str, *, alone: bool) -> str:
+    """Return the file of a question's draws in a run folder; the only question of a run has `posterior.nc`."""
+    return "posterior.nc" if alone or question == "engagement_constant" else f"posterior_{question}.nc"
+
+
+def _describe_check(question: QuestionResult, check: PredictiveCheck) -> dict[str, Any]:
+    return {"question": question.fit.design.question, **asdict(check)}
+
+
+def _describe_calibration(question: QuestionResult) -> dict[str, Any]:
+    curve = question.calibration
+    names = ("predicted", "observed", "lower", "upper")
+    columns = [getattr(curve, name).tolist() for name in names]
+    points = [dict(zip(names, point, strict=True)) for point in zip(*columns, strict=True)]
+    return {"question": question.fit.design.question, "points": points}
+
+
+def _list_creators(analysis: ConversionAnalysis) -> Iterator[dict[str, Any]]:
+    columns = {
+        term.column: None
+        for question in analysis.questions
+        for term in question.fit.design.factors
+        if term.levels == "sample"
+    }
+    expected = _index_expected(analysis)
+    for column in columns:
+        for level, counts in count_levels(analysis.posts, column).items():
+            yield {"variable": column, "level": level, **counts, "expected": expected.get((column, level), {})}
+
+
+def _index_expected(analysis: ConversionAnalysis) -> dict[tuple[str, str], dict[str, Any]]:
+    """(variable, level) -> question -> the expected value, 0 to 1, over the level's own posts."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in (row for question in analysis.questions for row in question.effects):
+        if row.estimand == "expected_value" and row.level is not None:
+            numbers = {"effect": row.id, "estimate": row.estimate, "lower": row.lower, "upper": row.upper}
+            found.setdefault((row.variable, row.level), {})[row.question] = numbers
+    return found
+
+
+def _describe_provenance(analysis: ConversionAnalysis, created: str | None) -> dict[str, Any]:
+    specification = analysis.questions[0].fit.design.specification
+    return {
+        "versions": list_versions(),
+        "seed": analysis.seed,
+        "prob": analysis.prob,
+        "command": analysis.command,
+        "created": created or datetime.now(UTC).isoformat(timespec="seconds"),
+        "specification": {
+            "name": specification.name,
+            "title": specification.title,
+            "digest": hashlib.sha256(specification.source.encode()).hexdigest(),
+            "text": specification.source,
+        },
+    }
+
+
+def _make_statements(
+    questions: Sequence[QuestionResult], plain: Mapping[str, Any], evidence: Evidence
+) -> tuple[Statement, ...]:
+    claims, _ = make_plain([_describe_claim(question, claim) for question in questions for claim in question.claims])
+    return make_statements(claims, plain["effects"], evidence=evidence, setting=read_setting(plain["model"]))
+
+
+def _describe_claim(question: QuestionResult, claim: Claim) -> dict[str, Any]:
+    """Return a claim without its draws, with its probability; a claim without one has None and is withheld."""
+    row = {field.name: getattr(claim, field.name) for field in fields(claim) if field.name != "margin"}
+    probability = question.probabilities.get(claim.id)
+    numbers = dict.fromkeys(("mcse", "at_least", "at_most")) if probability is None else asdict(probability)
+    return {**row, "probability": numbers.pop("value", None), **numbers}
+
+
+def _make_headline(statements: Sequence[Statement], evidence: Evidence) -> dict[str, Any]:
+    found = {row.question: {"text": row.text, "statement": row.id} for row in statements if row.kind == "headline"}
+    return {
+        "as_bought": found.get("as_bought"),
+        "engagement_constant": found.get("engagement_constant"),
+        "verdict": {
+            "status": evidence.verdict.status,
+            "text": _VERDICTS[evidence.verdict.status],
+            "reasons": list(evidence.verdict.reasons),
+        },
+    }

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from influbayes.tables.problems import Problem
+from influbayes.errors import UsageError
+from influbayes.tables.problems import Problem, quote_value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +25,16 @@ class PostColumns:
     numeric: tuple[str, ...] = ("Story_Views", "Swipe_Ups")
     labels: tuple[str, ...] = ("Influencer_Tier", "Audience_Region")
     optional_labels: tuple[str, ...] = ("Creator_ID",)
+
+    @property
+    def outcomes(self) -> tuple[str, ...]:
+        """The outcome column, or successes and trials."""
+        return tuple(name for name in (self.outcome, self.successes, self.trials) if name is not None)
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """Every column that must be in the file, outcome first, none twice."""
+        return tuple(dict.fromkeys((*self.outcomes, *self.numeric, *self.labels)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,3 +61,17 @@ class PostsTable:
     def rows_used(self) -> int:
         """Rows that enter the model; rows_read = rows_used + the sum of `rejected`."""
         return len(self.frame)
+
+
+def count_levels(posts: PostsTable, column: str) -> dict[str, int]:
+    """Return the rows with each level of a label column, levels in sorted order.
+
+    Raises
+    ------
+    UsageError
+        The table has no column of that name.
+    """
+    if column not in posts.frame:
+        raise UsageError(f"{posts.file} has no column {quote_value(column)}.")
+    counts = posts.frame[column].value_counts()
+    return {str(level): int(counts[level]) for level in sorted(counts.index)}

@@ -1,0 +1,47 @@
+"""Hierarchical Bayesian answers for influencer campaigns: from a table of posts to a checked, written report.
+
+The names below are loaded when they are first used, so that `--help` and the report start without PyMC or pandas.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_EXPORTS = {
+    "read_posts": "tables.reader",
+    "simulate_posts": "tables.simulate",
+    "load_spec": "hierarchy.spec",
+    "build_design": "hierarchy.design",
+    "build_model": "hierarchy.model",
+    "load_fit": "hierarchy.posterior",
+    "save_fit": "hierarchy.posterior",
+    "linear_predictor": "hierarchy.predict",
+    "expected_value": "hierarchy.predict",
+    "predictive_draws": "hierarchy.predict",
+    "fit_model": "inference.engine",
+    "compare": "effects.contrasts",
+    "probability": "effects.contrasts",
+    "rank_levels": "effects.ranking",
+    "diagnose": "pipeline",
+    "analyse_posts": "pipeline",
+    "write_report": "pipeline",
+}
+
+__all__ = ["__version__", *sorted(_EXPORTS)]
+
+
+def __getattr__(name: str) -> Any:
+    """Load an exported function from its module on first use."""
+    if name not in _EXPORTS:
+        raise AttributeError(f"module 'influbayes' has no attribute {name!r}")
+    value = getattr(import_module(f"influbayes.{_EXPORTS[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the exported names."""
+    return sorted(__all__)

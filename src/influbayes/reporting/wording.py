@@ -1,0 +1,104 @@
+"""Makes words of numbers and names: the one table of probability words, formats, column names in human words.
+
+Takes numbers and names. Knows no study, no effect and no check.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from math import ceil, floor
+
+# One word for each band of `gate.thresholds.CUTS` (0.05, 0.20, 0.80, 0.95, 0.99); the middle band makes no claim.
+WORDS = ("very probably not", "probably not", "cannot be told", "probably", "very probably", "almost certainly")
+
+_COLUMN_WORDS = {
+    "Swipe_Ups": "swipe-ups",
+    "Story_Views": "story views",
+    "Influencer_Tier": "tier",
+    "Audience_Region": "region",
+    "Creator_ID": "creator",
+}
+_PLURALS = {"Influencer_Tier": "tiers", "Audience_Region": "regions", "Creator_ID": "creators"}
+
+
+def say_probability(value: float, *, at_least: float | None = None, at_most: float | None = None) -> str:
+    """Return a probability as percent: "97 %", "99.4 %", "above 99.9 %", "below 0.1 %"; never 0 % or 100 %.
+
+    `at_least` and `at_most` are one-sided bounds, given where few draws lie on one side; the text then claims no more
+    than the bound supports.
+    """
+    if value > 0.5 and at_least is not None:
+        return f"above {_floor_percent(min(at_least, 0.999))} %"
+    if value < 0.5 and at_most is not None:
+        return f"below {_ceil_percent(max(at_most, 0.001))} %"
+    if value >= 0.999:
+        return "above 99.9 %"
+    if value <= 0.001:
+        return "below 0.1 %"
+    if 0.01 <= value < 0.985:
+        return f"{100 * value:.0f} %"
+    return f"{min(max(100 * value, 0.1), 99.9):.1f} %"
+
+
+def _floor_percent(probability: float) -> str:
+    return f"{floor(probability * 1000 + 1e-9) / 10:.1f}"
+
+
+def _ceil_percent(probability: float) -> str:
+    return f"{ceil(probability * 1000 - 1e-9) / 10:.1f}"
+
+
+def say_ratio(value: float) -> str:
+    """Return a ratio with two significant digits: "1.8", "0.56", "12"; near 1, where they say too little, "1.04"."""
+    if value < 0.001:
+        return "below 0.001"
+    if value >= 1000:
+        return "above 1,000"
+    if 0.95 <= value < 1.095:
+        return f"{value:.2f}"
+    if value < 1:
+        return f"{value:#.2g}"
+    return f"{value:.1f}" if value < 9.95 else f"{float(f'{value:.2g}'):.0f}"
+
+
+def say_per_100(value: float) -> str:
+    """Return a number per 100 posts with one decimal; two where one decimal would read 0.0."""
+    text = f"{value:.2f}" if abs(value) < 0.05 else f"{value:.1f}"
+    return text.removeprefix("-") if float(text) == 0 else text
+
+
+def say_mass(prob: float) -> str:
+    """Return "90 % credible interval"."""
+    return f"{100 * prob:.10g} % credible interval"
+
+
+def name_column(column: str) -> str:
+    """Return a column in human words: "swipe-ups"; an unknown column as it is, quoted."""
+    return _COLUMN_WORDS.get(column, f'"{column}"')
+
+
+def name_levels(column: str) -> str:
+    """Return what the levels of a column are called: "tiers"; for an unknown column 'levels of "Campaign"'."""
+    return _PLURALS.get(column, f'levels of "{column}"')
+
+
+def name_variable(variable: str, names: Sequence[str]) -> str:
+    """Return a variable of the effects table in human words: "tier", or "tier and region" for a cell of `names`."""
+    return join_words([name_column(name) for name in names]) if names else name_column(variable)
+
+
+def join_words(words: Sequence[str]) -> str:
+    """Return "a", "a and b", "a, b and c"."""
+    if len(words) < 2:
+        return "".join(words)
+    return f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def strip_controls(text: str) -> str:
+    """Return text without control, format and surrogate characters, which could steer a terminal or hide words."""
+    return "".join(" " if char in "\t\n\r" else char for char in text if char in "\t\n\r" or not _is_control(char))
+
+
+def _is_control(char: str) -> bool:
+    return unicodedata.category(char) in {"Cc", "Cf", "Cs"}

@@ -1,0 +1,116 @@
+"""Entry of `influbayes simulate`: writes a simulated table and the truth it was made from.
+
+Takes command-line words; makes FILE and, beside it, FILE's truth. Knows no model.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from influbayes.errors import InflubayesError, OutputError
+
+if TYPE_CHECKING:
+    from influbayes.tables.simulate import SimulatedPosts
+
+INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `influbayes simulate` and return its exit code.
+
+    0 written; 2 the call is off; 5 FILE exists or could not be written; 130 interrupted.
+    """
+    arguments = _build_parser().parse_args(argv)
+    try:
+        print(_write_posts(arguments))
+    except InflubayesError as reason:
+        print(f"influbayes simulate: {reason}", file=sys.stderr)
+        return reason.exit_code
+    except KeyboardInterrupt:
+        print("influbayes simulate: interrupted, nothing written.", file=sys.stderr)
+        return INTERRUPTED
+    return 0
+
+
+def _build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="influbayes simulate",
+        description="Write a simulated table with a known truth, to try influbayes on or to check it with.",
+    )
+    tables = parser.add_subparsers(dest="table", required=True, metavar="TABLE")
+    posts = tables.add_parser(
+        "posts",
+        help="sponsored posts, one row each, for influbayes fit",
+        description="Write sponsored posts to FILE (CSV) and the truth they were made from beside it, NAME_truth.toml.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    posts.add_argument("--out", type=Path, default=Path("posts.csv"), metavar="FILE", help="the table to write")
+    posts.add_argument("--posts", type=int, default=1500, metavar="N", help="number of posts")
+    posts.add_argument("--creators", type=int, default=220, metavar="N", help="number of creators")
+    posts.add_argument("--seed", type=int, default=20260101, metavar="S", help="whole number from 0")
+    posts.add_argument("--overwrite", action="store_true", help="replace FILE and its truth")
+    return parser
+
+
+def _write_posts(arguments: argparse.Namespace) -> str:
+    """Simulate and write posts; return what to tell the user."""
+    out: Path = arguments.out
+    beside = _name_truth(out)
+    _require_place((out, beside), overwrite=arguments.overwrite)
+    from influbayes.tables.simulate import render_posts_csv, render_truth, simulate_posts
+
+    simulated = simulate_posts(posts=arguments.posts, creators=arguments.creators, seed=arguments.seed)
+    _write_whole({beside: render_truth(simulated), out: render_posts_csv(simulated)})
+    return _describe(simulated, out, beside)
+
+
+def _name_truth(out: Path) -> Path:
+    """Return the file of the truth beside a table: posts.csv -> posts_truth.toml."""
+    if not out.name:
+        raise OutputError(f"{str(out)!r} is a folder. Give a file: --out posts.csv.")
+    return out.with_name(f"{out.stem}_truth.toml")
+
+
+def _require_place(paths: Sequence[Path], *, overwrite: bool) -> None:
+    """Refuse a place that cannot be written before any time is spent."""
+    for path in paths:
+        if path.is_dir():
+            raise OutputError(f"{path} is a folder. Give a file: --out {path / 'posts.csv'}.")
+        if path.exists() and not overwrite:
+            raise OutputError(f"{path} exists already. Give another name with --out, or --overwrite to replace it.")
+    if not paths[0].parent.is_dir():
+        raise OutputError(f"There is no folder {paths[0].parent}. Create it first, or give another --out.")
+
+
+def _write_whole(texts: Mapping[Path, str]) -> None:
+    """Write every file under a temporary name, then rename each, so that no half-written file is left."""
+    written = {path: path.with_name(f".{path.name}.tmp-{os.getpid()}") for path in texts}
+    try:
+        for path, text in texts.items():
+            written[path].write_bytes(text.encode("utf-8"))
+        for path, temporary in written.items():
+            temporary.replace(path)
+    except OSError as reason:
+        raise OutputError(f"Could not write {', '.join(map(str, texts))}: {reason.strerror or reason}.") from reason
+    finally:
+        for temporary in written.values():
+            temporary.unlink(missing_ok=True)
+
+
+def _describe(simulated: SimulatedPosts, out: Path, beside: Path) -> str:
+    rate = simulated.frame["Converted"].mean()
+    counts = f"{len(simulated.frame):,} simulated posts of {len(simulated.creator_effects):,} creators"
+    return (
+        f"Wrote {out}: {counts}, {rate:.1%} with a purchase (seed {simulated.seed}).\n"
+        f"Wrote {beside}: the truth they were made from.\n"
+        f"Next: influbayes fit {out}"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,250 @@
+"""Files to checked tables of posts: the flow from bytes to a `PostsTable`, every problem found in one pass.
+
+Takes a path, the wanted columns and a mapping; knows no model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from influbayes.errors import DataRefused, UsageError
+from influbayes.tables.cells import BoolArray, FloatArray, TextColumn, make_column
+from influbayes.tables.dates import DateArray, read_dates
+from influbayes.tables.digest import digest_table
+from influbayes.tables.encoding import read_text
+from influbayes.tables.fees import read_fees
+from influbayes.tables.headers import find_columns
+from influbayes.tables.labels import read_labels, read_outcome
+from influbayes.tables.numbers import Kind, read_numbers
+from influbayes.tables.posts import PostColumns, PostsTable
+from influbayes.tables.problems import Problem, sort_problems
+from influbayes.tables.records import Records, split_records
+from influbayes.tables.rows import (
+    find_totals,
+    judge_tiers,
+    refuse_larger,
+    reject_without_trials,
+    warn_no_views,
+    warn_repeats,
+    warn_without_swipe,
+)
+
+POST_ID, CREATOR, POST_DATE, FEE = "Post_ID", "Creator_ID", "Post_Date", "Fee"
+VIEWS, SWIPES, TIER = "Story_Views", "Swipe_Ups", "Influencer_Tier"
+KNOWN_COLUMNS = (POST_ID, CREATOR, POST_DATE, FEE)
+COUNT_COLUMNS = frozenset(("Story_Views", "Swipe_Ups", "reach", "likes", "comments"))
+
+
+@dataclass(slots=True, kw_only=True)
+class _Reading:
+    """What has been read so far: columns as text, converted arrays, and everything there is to say."""
+
+    records: Records
+    columns: PostColumns
+    texts: dict[str, TextColumn] = field(default_factory=dict)
+    numbers: dict[str, FloatArray] = field(default_factory=dict)
+    days: DateArray | None = None
+    found: list[Problem] = field(default_factory=list)
+
+
+def read_posts(
+    source: str | Path,
+    *,
+    columns: PostColumns | None = None,
+    mapping: Mapping[str, str] | None = None,
+    today: date | None = None,
+) -> PostsTable:
+    """Return the checked table of posts of a CSV or TSV file.
+
+    Parameters
+    ----------
+    source
+        Path of the file. Encoding and delimiter are found out and said; the first line holds the column names.
+    columns
+        Which columns are wanted and how each is read; the standard columns of posts unless told. Other columns of the
+        file are passed over.
+    mapping
+        Our column name to the name in this file, for columns that are named differently there.
+    today
+        The day after which, with one day of slack, no post can have been made; the day of the clock unless told.
+
+    Returns
+    -------
+    PostsTable
+        One row a post that can be used, in file order, with `rows_read` = `rows_used` + `rejected`; `notices` says
+        what was accepted or warned of. The digest does not depend on the order of rows or columns, the encoding, the
+        delimiter or the line ends.
+
+    Raises
+    ------
+    DataRefused
+        The file cannot be used as it is; `problems` holds everything found, in line order.
+    UsageError
+        `columns` names neither an outcome nor successes and trials, or both.
+
+    Examples
+    --------
+    >>> posts = read_posts("posts.csv", mapping={"Swipe_Ups": "link_clicks"})  # doctest: +SKIP
+    """
+    wanted = columns or PostColumns()
+    _check_columns(wanted)
+    records = split_records(read_text(source))
+    reading = _Reading(records=records, columns=wanted)
+    reading.found += [*records.notices, *records.problems]
+    _locate_columns(reading, dict(mapping or {}))
+    _convert_columns(reading, today or date.today())
+    rejected = _check_rows(reading)
+    _refuse_if_any(reading.found)
+    return _finish(reading, rejected)
+
+
+def _check_columns(columns: PostColumns) -> None:
+    counted = columns.successes is not None and columns.trials is not None
+    half = (columns.successes is None) != (columns.trials is None)
+    if half or counted == (columns.outcome is not None):
+        raise UsageError("Give either a 0/1 outcome column, or successes and trials.")
+
+
+def _locate_columns(reading: _Reading, mapping: dict[str, str]) -> None:
+    """Find the columns by header, leave total rows out, and take the cells of each column apart."""
+    records, columns = reading.records, reading.columns
+    optional = tuple(dict.fromkeys((*columns.optional_labels, *KNOWN_COLUMNS)))
+    standard = (*PostColumns().required, *COUNT_COLUMNS)
+    names = {
+        ours: theirs
+        for ours, theirs in mapping.items()
+        if ours in (*columns.required, *optional) or ours not in standard
+    }
+    headers = find_columns(
+        records.header,
+        columns.required,
+        optional=optional,
+        mapping=names,
+        file=records.file,
+        line=records.header_line,
+    )
+    reading.found += [*headers.problems, *headers.notices]
+    places = headers.positions
+    numeric = [places[name] for name in (*columns.outcomes, *columns.numeric, FEE) if name in places]
+    worded = [place for place in range(len(records.header)) if place not in numeric]
+    totals, said = find_totals(records, worded, numeric) if records.rows else (set(), [])
+    reading.found += said
+    _leave_out(reading, totals)
+    for name, place in places.items():
+        reading.texts[name] = _take_column(reading.records, name, place)
+
+
+def _leave_out(reading: _Reading, totals: set[int]) -> None:
+    records = reading.records
+    kept = [i for i in range(len(records.rows)) if i not in totals]
+    reading.records = replace(records, rows=[records.rows[i] for i in kept], lines=[records.lines[i] for i in kept])
+
+
+def _take_column(records: Records, name: str, place: int) -> TextColumn:
+    return make_column(
+        [row[place] for row in records.rows],
+        name=name,
+        header=records.header[place].strip(),
+        file=records.file,
+        delimiter=records.delimiter,
+        lines=np.array(records.lines, dtype=np.int64),
+    )
+
+
+def _convert_columns(reading: _Reading, today: date) -> None:
+    columns = reading.columns
+    for name, text in reading.texts.items():
+        if name == columns.outcome:
+            reading.numbers[name], said = read_outcome(text)
+        elif name in columns.outcomes:
+            reading.numbers[name], said = read_numbers(text, kind="count", missing="IB-D21")
+        elif name in columns.numeric:
+            kind: Kind = "count" if name in COUNT_COLUMNS else "number"
+            reading.numbers[name], said = read_numbers(text, kind=kind)
+        elif name == FEE and name not in columns.labels:
+            reading.numbers[name], said = read_fees(text)
+        elif name == POST_DATE and name not in columns.labels:
+            reading.days, said = read_dates(text, today=today)
+        else:
+            is_id = name == POST_ID and name not in columns.labels
+            reading.texts[name], said = read_labels(text, allow_empty=is_id)
+        reading.found += said
+
+
+def _check_rows(reading: _Reading) -> BoolArray:
+    """Check across columns and rows; return the rows that are rejected."""
+    texts, numbers, found = reading.texts, reading.numbers, reading.found
+    found += warn_repeats(reading.records, texts.get(POST_ID))
+    views, swipes, tiers = texts.get(VIEWS), texts.get(SWIPES), texts.get(TIER)
+    if views and swipes and VIEWS in numbers and SWIPES in numbers:
+        why = "A post cannot have more swipe-ups than views."
+        found += refuse_larger(swipes, views, numbers[SWIPES] > numbers[VIEWS], why=why)
+    if views and VIEWS in numbers:
+        found += warn_no_views(views, numbers[VIEWS])
+    outcome = reading.columns.outcome or reading.columns.successes or ""
+    if swipes and SWIPES in numbers and outcome in numbers:
+        found += warn_without_swipe(swipes, numbers[outcome], numbers[SWIPES], tiers)
+    if tiers and CREATOR in texts and TIER not in numbers:
+        found += judge_tiers(texts[CREATOR], tiers, reading.days)
+    return _check_trials(reading)
+
+
+def _check_trials(reading: _Reading) -> BoolArray:
+    successes, trials = reading.columns.successes, reading.columns.trials
+    none = np.zeros(len(reading.records.rows), dtype=np.bool_)
+    if successes is None or trials is None or not {successes, trials} <= reading.numbers.keys():
+        return none
+    numbers, texts = reading.numbers, reading.texts
+    larger = numbers[successes] > numbers[trials]
+    why = "There cannot be more successes than trials."
+    reading.found += refuse_larger(texts[successes], texts[trials], larger, why=why)
+    rejected, said = reject_without_trials(texts[trials], numbers[trials])
+    reading.found += said
+    return rejected
+
+
+def _refuse_if_any(found: list[Problem]) -> None:
+    refused = [problem for problem in found if problem.rule == "refuse"]
+    if refused:
+        raise DataRefused(sort_problems(refused))
+
+
+def _finish(reading: _Reading, rejected: BoolArray) -> PostsTable:
+    frame = _make_frame(reading).loc[~rejected].reset_index(drop=True)
+    return PostsTable(
+        frame=frame,
+        columns=reading.columns,
+        file=reading.records.file,
+        format="tsv" if reading.records.delimiter == "\t" else "csv",
+        digest=digest_table(frame),
+        rows_read=len(rejected),
+        rejected={"0 trials": int(rejected.sum())} if rejected.any() else {},
+        notices=sort_problems(problem for problem in reading.found if problem.rule != "refuse"),
+    )
+
+
+def _make_frame(reading: _Reading) -> pd.DataFrame:
+    columns, numbers = reading.columns, reading.numbers
+    series: dict[str, pd.Series] = {}
+    for name in (*KNOWN_COLUMNS, *columns.numeric, *columns.labels, *columns.optional_labels):
+        if name in series or name not in reading.texts:
+            continue
+        if name in numbers:
+            series[name] = pd.Series(numbers[name], dtype=np.float64)
+        elif name == POST_DATE and reading.days is not None:
+            series[name] = pd.Series(reading.days)
+        else:
+            text = reading.texts[name]
+            series[name] = pd.Series(np.array([*text.values, ""], dtype=object)[text.codes], dtype="str")
+    bought = columns.outcome or columns.successes or ""
+    ones = np.ones(len(numbers[bought]))
+    series["conversions"] = pd.Series(numbers[bought].astype(np.int64))
+    series["trials"] = pd.Series((numbers[columns.trials] if columns.trials else ones).astype(np.int64))
+    series["line"] = pd.Series(np.array(reading.records.lines, dtype=np.int64))
+    return pd.DataFrame(series)
