@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from influbayes.effects.convergence import estimate_ess_bulk
+from influbayes.inference.convergence import estimate_ess_bulk
 from influbayes.effects.estimands import (
     Quantity,
     estimate_probability,

@@ -115,9 +115,7 @@ def build_fit(posts: PostsTable, question: Any) -> Fit:
     tiers = dict(zip(TIERS, TIER_EFFECTS[question], strict=True))
     draws = {
         "intercept": scatter(-0.4, 0.1),
-        "effect_Influencer_Tier": zero_sum(
-            scatter([tiers[level] for level in design.levels["Influencer_Tier"]], 0.15)
-        ),
+        "effect_Influencer_Tier": zero_sum(scatter([tiers[level] for level in design.levels["Influencer_Tier"]], 0.15)),
         "scale_Influencer_Tier": np.abs(scatter(0.6, 0.1)),
         "effect_Audience_Region": zero_sum(scatter(REGION_EFFECTS, 0.25)),
         "scale_Audience_Region": np.abs(scatter(0.3, 0.1)),

@@ -231,8 +231,12 @@ def test_the_mermaid_text_is_kept_where_given(conversion_analysis: Any) -> None:
     assert collect_results(conversion_analysis, mermaid="graph TD", created=CREATED)["model"]["mermaid"] == "graph TD"
 
 
-def test_a_check_that_fails_everything_withholds_everything(conversion_analysis: Any, judge: Any, make_check: Any) -> None:
-    failed = make_check("rhat", "as_bought", "intercept", status="fail", consequence="all_withheld", meaning="R-hat 1.2.")
+def test_a_check_that_fails_everything_withholds_everything(
+    conversion_analysis: Any, judge: Any, make_check: Any
+) -> None:
+    failed = make_check(
+        "rhat", "as_bought", "intercept", status="fail", consequence="all_withheld", meaning="R-hat 1.2."
+    )
     results = judge(conversion_analysis, failed)
     assert results["status"] == "withheld"
     assert {row["status"] for row in results["statements"]} == {"withheld"}

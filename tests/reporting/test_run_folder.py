@@ -119,7 +119,7 @@ def test_too_little_room_is_said_before_the_work(tmp_path: Path) -> None:
 
 def test_a_taken_place_is_refused_with_the_remedy(tmp_path: Path) -> None:
     out = publish(tmp_path / "out")
-    with pytest.raises(OutputError, match="out exists.*--out.*--overwrite") as caught:
+    with pytest.raises(OutputError, match=r"out exists.*--out.*--overwrite") as caught:
         publish(out)
     assert caught.value.exit_code == 5
 
@@ -134,9 +134,10 @@ def test_an_empty_folder_is_taken_too(tmp_path: Path) -> None:
 
 def test_a_place_taken_while_the_work_went_on_is_not_replaced(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    with pytest.raises(OutputError, match="exists"), reserve_run(out) as place:
+    with reserve_run(out) as place:
         out.mkdir()
-        publish_run(place, FILES, facts=FACTS)  # type: ignore[arg-type]
+        with pytest.raises(OutputError, match="exists"):
+            publish_run(place, FILES, facts=FACTS)  # type: ignore[arg-type]
     assert list_names(tmp_path) == {"out"}
 
 
@@ -264,6 +265,36 @@ def test_an_empty_lock_counts_until_it_is_old(tmp_path: Path) -> None:
     with hold_lock(tmp_path / "out"):
         assert is_locked(tmp_path / "out")
     assert not lock.exists()
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+from influbayes.reporting.run_folder import publish_run, reserve_run
+
+def write(path):
+    path.write_bytes(b"half")
+    print("writing", flush=True)
+    time.sleep(60)
+
+with reserve_run(Path(sys.argv[1]), overwrite=True) as place:
+    publish_run(place, {"posterior.nc": write}, facts={})
+"""
+
+
+def test_a_run_killed_while_writing_leaves_the_old_one_and_the_next_start_clears_up(tmp_path: Path) -> None:
+    out = publish(tmp_path / "out")
+    with subprocess.Popen([sys.executable, "-c", KILLED, str(out)], stdout=subprocess.PIPE, text=True) as run:
+        assert run.stdout is not None
+        assert run.stdout.readline() == "writing\n"
+        with pytest.raises(OutputError, match=f"process {run.pid} on"):
+            publish(out, overwrite=True)
+        run.kill()
+    assert len(list_names(tmp_path)) == 3  # out, its lock and the hidden folder
+    verify_run(out)
+    publish(out, overwrite=True, files={"new.txt": b"new"})
+    assert list_names(tmp_path) == {"out"}
+    assert (out / "new.txt").exists()
 
 
 def test_a_place_that_cannot_be_made_is_named(tmp_path: Path) -> None:

@@ -90,9 +90,7 @@ def make_claims(fit: Fit, *, averages: Averages | None = None) -> tuple[Claim, .
         `margin` (chain, draw) is above 0 where the statement holds.
     """
     design = fit.design
-    scores: dict[str, FloatArray] = {name: fit.draws[f"effect_{name}"] for name in list_all_factors(design)}
-    if design.question == "as_bought" and scores:
-        scores = dict((average_posts(fit) if averages is None else averages).levels)
+    scores = score_levels(fit, averages)
     claims: list[Claim] = []
     for term in design.factors:
         if term.levels == "all":
@@ -101,6 +99,17 @@ def make_claims(fit: Fit, *, averages: Averages | None = None) -> tuple[Claim, .
     for name, score in scores.items():
         claims.extend(_claim_best(design, name, score))
     return tuple(claims)
+
+
+def score_levels(fit: Fit, averages: Averages | None = None) -> dict[str, FloatArray]:
+    """Return what the levels of each `all` factor are compared on, (chain, draw, level).
+
+    As bought the averaged expected value, with engagement constant the effect on the log odds.
+    """
+    factors = list_all_factors(fit.design)
+    if fit.design.question == "as_bought" and factors:
+        return dict((average_posts(fit) if averages is None else averages).levels)
+    return {name: fit.draws[f"effect_{name}"] for name in factors}
 
 
 def list_contrasts(design: Design, term: FactorTerm) -> tuple[tuple[str, str], ...]:
@@ -120,7 +129,7 @@ def _list_quantities(fit: Fit, averages: Averages) -> Iterator[Quantity]:
     for term in fit.design.factors:
         if term.levels == "all":
             for level, reference in list_contrasts(fit.design, term):
-                yield from _contrast_levels(fit, averages, term.column, level, reference)
+                yield from contrast_levels(fit, averages, term.column, level, reference)
     for column in fit.design.numeric_names:
         yield from _contrast_step(fit, averages, column)
     yield from _expect_all(fit.design, averages)
@@ -129,7 +138,7 @@ def _list_quantities(fit: Fit, averages: Averages) -> Iterator[Quantity]:
             yield from _describe_sample(fit, averages, term.column)
 
 
-def _contrast_levels(fit: Fit, averages: Averages, factor: str, level: str, reference: str) -> Iterator[Quantity]:
+def contrast_levels(fit: Fit, averages: Averages, factor: str, level: str, reference: str) -> Iterator[Quantity]:
     """The four estimands of one level against another, or against the mean of the levels."""
     levels, means = fit.design.levels[factor], averages.levels[factor]
     mine = means[..., levels.index(level)]
@@ -144,7 +153,7 @@ def _contrast_levels(fit: Fit, averages: Averages, factor: str, level: str, refe
         held=_say_interaction(fit.design, factor) + held,
         scale="odds",
         null_value=1.0,
-        draws=_subtract(fit.draws[f"effect_{factor}"], levels, level, reference),
+        draws=subtract_levels(fit.draws[f"effect_{factor}"], levels, level, reference),
     )
     yield odds_ratio
     averaged = replace(odds_ratio, population=averages.population.words, held=held)
@@ -252,7 +261,7 @@ def _claim_contrasts(design: Design, term: FactorTerm, score: FloatArray) -> Ite
             reference=reference,
             step=None,
             effects=(*quoted, *(name_row(question, "expected_value", factor, side) for side in sides)),
-            margin=_subtract(score, design.levels[factor], level, reference),
+            margin=subtract_levels(score, design.levels[factor], level, reference),
         )
 
 
@@ -290,7 +299,7 @@ def _claim_best(design: Design, factor: str, score: FloatArray) -> Iterator[Clai
         )
 
 
-def _subtract(values: FloatArray, levels: tuple[str, ...], level: str, reference: str) -> FloatArray:
+def subtract_levels(values: FloatArray, levels: tuple[str, ...], level: str, reference: str) -> FloatArray:
     """Values (chain, draw, level) of `level` minus those of `reference` or of the mean of the levels."""
     other = values.mean(axis=-1) if reference == MEAN_OF_LEVELS else values[..., levels.index(reference)]
     return np.asarray(values[..., levels.index(level)] - other)

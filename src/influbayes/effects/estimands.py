@@ -13,10 +13,10 @@ from typing import Literal
 import numpy as np
 from scipy.special import betaincinv
 
-from influbayes.effects.convergence import Summaries, estimate_ess_bulk, estimate_ess_mean, summarise_quantities
 from influbayes.errors import UsageError
 from influbayes.hierarchy.design import FloatArray
 from influbayes.hierarchy.spec import Question
+from influbayes.inference.convergence import Summaries, estimate_ess_bulk, estimate_ess_mean, summarise_quantities
 
 Estimand = Literal[
     "odds_ratio", "average_odds_ratio", "difference", "lift", "expected_value", "rank", "probability_best"

@@ -11,7 +11,6 @@ from dataclasses import replace
 import numpy as np
 
 from influbayes.effects.averages import Averages, average_posts
-from influbayes.effects.convergence import summarise_quantities
 from influbayes.effects.estimands import (
     Effect,
     Quantity,
@@ -25,6 +24,7 @@ from influbayes.errors import UsageError
 from influbayes.hierarchy.design import FloatArray
 from influbayes.hierarchy.posterior import Fit
 from influbayes.hierarchy.spec import Question
+from influbayes.inference.convergence import summarise_quantities
 
 _NO_INTERVAL = "a probability is one number, so lower and upper repeat it"
 

@@ -71,7 +71,8 @@ def code_design(design: Design, *, grouped: tuple[str, ...] | None = None) -> Co
         `X` (rows, coefficients) in canonical row order.
     """
     left = tuple(term.column for term in design.factors if term.levels == "sample") if grouped is None else grouped
-    columns, blocks = [np.ones((len(design.rows), 1))], [Block(variable="intercept", start=0, stop=1)]
+    columns: list[FloatArray] = [np.ones((len(design.rows), 1))]
+    blocks = [Block(variable="intercept", start=0, stop=1)]
     if design.numerics:
         columns.append(design.rows.x)
         blocks.append(_place(blocks, "slope", len(design.numerics)))
@@ -81,7 +82,7 @@ def code_design(design: Design, *, grouped: tuple[str, ...] | None = None) -> Co
             columns.append(bases[term.column][design.rows.codes[term.column]])
             blocks.append(_place_factor(blocks, term, bases[term.column]))
     for pair in design.interactions:
-        basis = np.kron(bases[pair.of[0]], bases[pair.of[1]])
+        basis: FloatArray = np.kron(bases[pair.of[0]], bases[pair.of[1]]).astype(np.float64)
         columns.append(basis[_cell_codes(design, pair)])
         blocks.append(_place_interaction(blocks, pair, basis, design))
     return Coding(X=np.hstack(columns), blocks=tuple(blocks), grouped=left)

@@ -274,8 +274,9 @@ def _name_left_out(
     factors: tuple[FactorTerm, ...],
     interactions: tuple[InteractionTerm, ...],
 ) -> tuple[str, ...]:
-    used = {term.column for term in (*numerics, *factors)}
-    left = [term.column for term in (*spec.numerics, *spec.factors) if term.column not in used]
+    used = {term.column for term in numerics} | {term.column for term in factors}
+    named = [*(term.column for term in spec.numerics), *(term.column for term in spec.factors)]
+    left = [column for column in named if column not in used]
     return (*left, *(term.name for term in spec.interactions if term not in interactions))
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from influbayes.errors import UsageError
 from influbayes.hierarchy.coding import Block, Coding, code_design, collapse_rows, coords_of
-from influbayes.hierarchy.design import Design, FloatArray
+from influbayes.hierarchy.design import Design, FloatArray, IntArray
 from influbayes.hierarchy.spec import ScalePrior
 
 if TYPE_CHECKING:
@@ -51,7 +51,14 @@ def build_model(design: Design) -> pm.Model:
         for factor in coding.grouped:
             eta = eta + _add_population(factor, shared, design)[shared[f"code_{factor}"]]
         eta = pm.Deterministic("linear_predictor", eta, dims="cell")
-        pm.Binomial("conversions", n=shared["trials"], logit_p=eta, observed=shared["observed"], dims="cell")
+        pm.CustomDist(
+            "conversions",
+            *(eta, shared["trials"], shared["log_ways"]),
+            logp=_log_likelihood,
+            random=_draw_conversions,
+            observed=shared["observed"],
+            dims="cell",
+        )
     return model
 
 
@@ -62,13 +69,16 @@ def collect_data(design: Design, coding: Coding) -> dict[str, Any]:
         "X": coding.X[cells.first],
         "trials": cells.trials,
         "observed": cells.conversions,
+        "log_ways": _count_ways(cells.conversions, cells.trials),
         "intercept_prior": _pair(design.specification.intercept.mean, design.specification.intercept.sd),
     }
     if design.numerics:
         priors = [term.prior for term in design.numerics]
         data["slope_prior"] = np.array([[p.mean for p in priors], [p.sd for p in priors]], dtype=np.float64)
     data |= {f"code_{name}": design.rows.codes[name][cells.first].astype(np.int32) for name in coding.grouped}
-    return data | {f"{name}_prior": np.asarray(values, dtype=np.float64) for name, values in _scale_parameters(design).items()}
+    return data | {
+        f"{name}_prior": np.asarray(values, dtype=np.float64) for name, values in _scale_parameters(design).items()
+    }
 
 
 def sampled_names(design: Design) -> tuple[str, ...]:
@@ -78,6 +88,25 @@ def sampled_names(design: Design) -> tuple[str, ...]:
     return tuple(dims_of(design))
 
 
+def _count_ways(conversions: IntArray, trials: IntArray) -> FloatArray:
+    """Return the log binomial coefficient of every cell: data, so computed once and not at every step."""
+    from scipy.special import gammaln
+
+    return np.asarray(gammaln(trials + 1.0) - gammaln(conversions + 1.0) - gammaln(trials - conversions + 1.0))
+
+
+def _log_likelihood(conversions: Any, eta: Any, trials: Any, log_ways: Any) -> Any:
+    """Binomial log probability on the log-odds scale; finite for any finite eta."""
+    import pymc as pm
+
+    return conversions * eta - trials * pm.math.log1pexp(eta) + log_ways
+
+
+def _draw_conversions(eta: Any, trials: Any, log_ways: Any, rng: Any = None, size: Any = None) -> Any:
+    """Draw conversions of every cell (predictive sampling by PyMC)."""
+    return rng.binomial(trials, 1.0 / (1.0 + np.exp(-eta)), size=size)
+
+
 def _pair(first: float, second: float) -> FloatArray:
     return np.array([first, second], dtype=np.float64)
 
@@ -85,7 +114,7 @@ def _pair(first: float, second: float) -> FloatArray:
 def _data_dims(name: str) -> tuple[str, ...] | None:
     if name == "X":
         return ("cell", "coefficient")
-    return ("cell",) if name in ("trials", "observed") or name.startswith("code_") else None
+    return ("cell",) if name in ("trials", "observed", "log_ways") or name.startswith("code_") else None
 
 
 def _model_coords(design: Design, coding: Coding) -> Mapping[str, Any]:
@@ -148,3 +177,10 @@ def _add_scale(name: str, prior: ScalePrior | None, shared: Mapping[str, Any]) -
         case "half_student_t":
             return pm.HalfStudentT(name, nu=values[0], sigma=values[1])
     raise UsageError(f"{name}: unknown prior family {prior.family!r}; there are {', '.join(SCALE_FAMILIES)}.")
+
+
+def describe_model(design: Design) -> str:
+    """Return the model as mermaid text (a diagram of variables, priors and dims)."""
+    import pymc as pm
+
+    return str(pm.model_to_mermaid(build_model(design)))

@@ -17,7 +17,7 @@ import numpy as np
 from influbayes.errors import IncompleteRun
 from influbayes.hierarchy.coding import coords_of, dims_of
 from influbayes.hierarchy.design import Design, FloatArray, ModelRows, Scaler
-from influbayes.hierarchy.spec import Specification
+from influbayes.hierarchy.spec import Specification, parse_spec, render_spec
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -110,7 +110,6 @@ def load_fit(path: str | Path) -> Fit:
 def _describe(fit: Fit) -> dict[str, Any]:
     """Return what the arrays do not hold, as attributes of the file."""
     from influbayes import __version__
-    from influbayes.hierarchy.spec import render_spec
 
     return {
         "influbayes_format": FORMAT,
@@ -143,8 +142,6 @@ def _collect_constants(fit: Fit) -> xr.Dataset:
 
 
 def _rebuild(tree: xr.DataTree) -> Fit:
-    from influbayes.hierarchy.spec import parse_spec
-
     attributes, posterior = tree.attrs, tree["posterior"].to_dataset()
     spec = parse_spec(attributes["specification"], name=attributes["specification_name"])
     run = json.loads(attributes["engine"])

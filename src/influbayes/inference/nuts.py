@@ -18,7 +18,7 @@ from influbayes.hierarchy.coding import code_design, coords_of
 from influbayes.hierarchy.design import Design, FloatArray, Scaler
 from influbayes.hierarchy.model import build_model, collect_data, sampled_names
 from influbayes.hierarchy.posterior import EngineRun, Fit
-from influbayes.inference.convergence import summarise_convergence
+from influbayes.inference.convergence import find_worst_convergence
 
 Progress = Callable[[str, float], None]
 
@@ -74,7 +74,7 @@ def sample_nuts(
     """
     start = time.perf_counter()
     rungs: list[Rung] = []
-    settings = {"target_accept": 0.95, "draws": draws, "tune": TUNE}
+    settings: dict[str, Any] = {"target_accept": 0.95, "draws": draws, "tune": TUNE}
     compiled = compile_design(design, progress)
     while True:
         fit_draws, statistics = _run(compiled, design, chains=chains, seed=seed, progress=progress, **settings)
@@ -278,7 +278,7 @@ def _tell(progress: Progress | None, text: str, share: float) -> None:
 
 
 def _describe(sampled: Mapping[str, FloatArray], statistics: Mapping[str, FloatArray], **settings: Any) -> Rung:
-    worst = summarise_convergence(sampled)
+    worst = find_worst_convergence(sampled)
     return Rung(
         divergences=int(np.nansum(statistics["diverging"])),
         rhat=worst.rhat,

@@ -7,6 +7,7 @@ forbids whatever might slip through.
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -184,8 +185,21 @@ def _make_environment() -> Environment:
 
     loader = FunctionLoader(_read_part)
     made = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    made.filters |= {"count": format_count, "number": format_number, "clean": strip_controls, "column": name_column}
+    made.filters |= {"clean": strip_controls, "spoken": keep_together, "width": name_width}
+    made.filters |= {"count": format_count, "number": format_number}
     return made
+
+
+def keep_together(text: str) -> str:
+    """Return a sentence in which no line ends between a number and its per cent sign."""
+    return re.sub(r"(?<=\d) %", "\u00a0%", strip_controls(text))
+
+
+def name_width(text: str) -> str:
+    """Return the class of a label cell: short ones stay on one line, words that fit no column may break anywhere."""
+    if any(len(word) > 28 for word in text.split()):
+        return "long"
+    return "short" if len(text) <= 20 else ""
 
 
 def _read_part(name: str) -> str:

@@ -134,7 +134,7 @@ def _write(effect: Row | None, form: Any, estimates: Estimates) -> str:
         return NOTHING
     if effect["id"] in estimates.hidden:
         return WITHHELD
-    return f"{form(effect['estimate'])} ({form(effect['lower'])} to {form(effect['upper'])})"
+    return f"{form(effect['estimate'])} ({form(effect['lower']).removesuffix(' %')} to {form(effect['upper'])})"
 
 
 def _find_probability(effect: Row, estimates: Estimates) -> str:
@@ -299,7 +299,7 @@ def _table_diagnostics(name: str, caption: str, found: Sequence[Row]) -> Table |
     rows = [
         (
             row["status"].replace("_", " "), row["name"].replace("_", " "), row["meaning"], row["subject"],
-            QUESTION_WORDS.get(row["question"], row["question"]), _write_plain(row["value"]),
+            QUESTION_WORDS.get(row["question"], str(row["question"])), _write_plain(row["value"]),
             _write_plain(row["threshold"]), row["consequence"].replace("_", " "),
         )
         for row in found

@@ -22,6 +22,7 @@ from influbayes.gate.checks import (
 StatementStatus = Literal["stated", "weakened", "withheld"]
 
 _SIZES = frozenset({"headline", "beats", "step", "expected_value"})
+_QUOTING = frozenset({"headline", "beats", "step", "best"})
 _OF_CELLS = frozenset({"expected_value", "rank", "probability_best"})
 
 
@@ -117,7 +118,9 @@ def _list_withholding(topic: Topic, evidence: Evidence) -> list[Diagnostic]:
 
 
 def _weakens(topic: Topic, item: Diagnostic) -> bool:
-    return item.name == "probability_error" and item.consequence == "words_added" and item.subject in topic.claims
+    if topic.kind not in _QUOTING or item.name != "probability_error":
+        return False
+    return item.consequence == "words_added" and item.subject in topic.claims
 
 
 def _adds_words(topic: Topic, item: Diagnostic) -> bool:

@@ -10,9 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from influbayes.effects.contrasts import MEAN_OF_LEVELS
 from influbayes.effects.estimands import Probability
 from influbayes.gate.thresholds import UNDECIDED, band
 from influbayes.gate.wording import weaker_band
+from influbayes.reporting.setting import Setting
 from influbayes.reporting.wording import (
     WORDS,
     join_words,
@@ -29,7 +31,6 @@ Fields = Mapping[str, Any]
 Table = Mapping[str, Mapping[str, Any]]
 
 AS_BOUGHT = "as_bought"
-_KNOWN_OUTCOME = "Converted"
 _ADDED = {
     "separation": "This size rests on the prior.",
     "few_rows": "It rests on few posts.",
@@ -39,56 +40,6 @@ _CAVEAT = (
     "and what is not in the table may explain part of them."
 )
 _MANY_REASONS = 2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
-    """What the words need of a model: `outcome` (`column`, or `successes` and `trials`) and its rows of `terms`."""
-
-    outcome: Mapping[str, Any]
-    terms: tuple[Mapping[str, Any], ...]
-
-    def list_factors(self, question: str, *, levels: str) -> list[Mapping[str, Any]]:
-        """Return the factor terms of a question, `levels` being `all` or `sample`."""
-        return [term for term in self._list_terms(question, "factor") if term["levels"] == levels]
-
-    def list_numerics(self, question: str) -> list[str]:
-        """Return the numeric columns in the model of a question."""
-        return [term["variable"] for term in self._list_terms(question, "numeric")]
-
-    def list_columns(self, question: str) -> list[str]:
-        """Return every column in the model of a question, numerics first."""
-        return [*self.list_numerics(question), *(term["variable"] for term in self._list_terms(question, "factor"))]
-
-    def is_sample(self, variable: str) -> bool:
-        """Return whether the levels of a variable are a sample of a population (creators)."""
-        return any(term["variable"] == variable and term["levels"] == "sample" for term in self.terms)
-
-    def _list_terms(self, question: str, kind: str) -> list[Mapping[str, Any]]:
-        return [term for term in self.terms if term["question"] == question and term["kind"] == kind]
-
-    @property
-    def event(self) -> str:
-        """What the odds are odds of: "at least one purchase", or 'a success in "Enrolled"'."""
-        return "at least one purchase" if self._is_purchase else f'a success in "{self._column}"'
-
-    @property
-    def successes(self) -> str:
-        """What is counted: "conversions", or 'successes in "Enrolled"'."""
-        return "conversions" if self._is_purchase else f'successes in "{self._column}"'
-
-    @property
-    def units(self) -> str:
-        """What is counted over: "posts", or "trials" where a row holds many."""
-        return "posts" if self.outcome["trials"] is None else "trials"
-
-    @property
-    def _column(self) -> str:
-        return str(self.outcome["column"] or self.outcome["successes"])
-
-    @property
-    def _is_purchase(self) -> bool:
-        return bool(self.outcome["column"] == _KNOWN_OUTCOME)
 
 
 def write_sentence(fields: Fields, effects: Table, *, setting: Setting) -> str:
@@ -197,7 +148,7 @@ def _turn_numbers(estimate: float, lower: float, upper: float, *, odds: bool) ->
 
 def _say_reference(row: Mapping[str, Any]) -> str:
     reference = row["reference"]
-    if reference in (None, "mean of levels"):
+    if reference in (None, MEAN_OF_LEVELS):
         return f"the mean of the {name_levels(row['variable'])}"
     return str(reference)
 
@@ -281,8 +232,10 @@ def _write_step(fields: Fields, rows: Sequence[Mapping[str, Any]], setting: Sett
     else:
         sure = f"The odds {WORDS[found]} {direction} with {name} (probability {chance})."
     unit = setting.units.removesuffix("s")
+    # On a logarithm the worth of a step depends on where it starts; the effects start it at the mean.
+    start = " than the mean" if setting.is_bent(fields["question"], fields["variable"]) else ""
     return (
-        f"A {unit} with {_say_step(fields['step'], name)} multiplies the odds of {setting.event} by {size}, "
+        f"A {unit} with {_say_step(fields['step'], name)}{start} multiplies the odds of {setting.event} by {size}, "
         f"{_say_held(fields, setting)}. {sure}"
     )
 
@@ -290,7 +243,9 @@ def _write_step(fields: Fields, rows: Sequence[Mapping[str, Any]], setting: Sett
 def _say_step(step: float | None, name: str) -> str:
     if step is None:
         return f"more {name}"
-    return f"{abs(step):,.10g} {'more' if step >= 0 else 'fewer'} {name}"
+    # A step the specification leaves open is one standard deviation, with digits nobody asked for.
+    size = abs(step) if float(step).is_integer() else float(f"{abs(step):.3g}")
+    return f"{size:,.10g} {'more' if step >= 0 else 'fewer'} {name}"
 
 
 def _say_held(fields: Fields, setting: Setting) -> str:

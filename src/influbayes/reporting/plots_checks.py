@@ -31,6 +31,7 @@ from influbayes.reporting.plots_style import (
     draw_note,
     escape_math,
     estimate_density,
+    keep_order,
     label_rows,
     new_figure,
     show_percent,
@@ -150,13 +151,15 @@ def _draw_check_panel(ax: Axes, title: str, checks: Sequence[PredictiveCheck]) -
     ax.axvline(0, color=INK, lw=0.8, zorder=1)
     label_rows(ax, [_name_check(check) for check in checks])
     ax.set_title(escape_math(clean_label(title, 40)))
-    ax.set_xlabel("conversions more or fewer than expected")
+    ax.set_xlabel("conversions seen minus expected")
     strip_axes(ax)
 
 
 def _name_check(check: PredictiveCheck) -> str:
     if check.kind == "cell":
-        return clean_label(check.subject.replace(":", ", "), 22)
+        parts = check.subject.split(":")
+        words = [clean_label(part, 17) for part in parts] if len(parts) == 2 else [clean_label(check.subject, 34)]
+        return keep_order(", ".join(words))
     tenth = check.subject.rpartition(":")[2]
     return {"1": "lowest tenth", "10": "highest tenth"}.get(tenth, tenth)
 

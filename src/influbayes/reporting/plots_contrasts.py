@@ -27,6 +27,7 @@ from influbayes.reporting.plots_style import (
     draw_note,
     escape_math,
     estimate_density,
+    keep_order,
     label_rows,
     limit_odds,
     new_figure,
@@ -56,8 +57,8 @@ class Contrast:
 
 def draw_contrasts(analysis: ConversionAnalysis, withheld: frozenset[str]) -> Figure | None:
     """Draw the posterior density of every contrast with the reference; None where nothing is compared."""
-    panels = [(part, _gather_contrasts(part, withheld)) for part in order_questions(analysis)]
-    panels = [(part, contrasts) for part, contrasts in panels if contrasts]
+    picked = pick_claims(analysis)
+    panels = [(part, [_make_contrast(claim, part, withheld) for claim in claims]) for part, claims in picked if claims]
     if not panels:
         return None
     rows = panels[0][1]
@@ -73,7 +74,7 @@ def draw_contrasts(analysis: ConversionAnalysis, withheld: frozenset[str]) -> Fi
         _draw_panel(ax, contrasts, as_odds=part.fit.design.question == "engagement_constant")
         ax.set_title(QUESTION_TITLES[part.fit.design.question])
     _label_groups(axes[0], rows)
-    draw_note(figure, _say_references(rows), height)
+    draw_note(figure, _say_references(rows, len(panels)), height)
     return figure
 
 
@@ -82,8 +83,20 @@ def order_questions(analysis: ConversionAnalysis) -> list[QuestionResult]:
     return sorted(analysis.questions, key=lambda part: part.fit.design.question != "as_bought")
 
 
-def pick_claims(part: QuestionResult) -> list[Claim]:
-    """Return the comparisons with each factor's reference: best first, the ends only where there are many levels."""
+def pick_claims(analysis: ConversionAnalysis) -> list[tuple[QuestionResult, list[Claim]]]:
+    """Return the questions with the comparisons that are drawn: the same rows, in the same order, for each.
+
+    Comparisons are those with each factor's reference; of a factor with many levels only the ends, by the first
+    question.
+    """
+    parts = order_questions(analysis)
+    if not parts:
+        return []
+    rows = [_name_claim(claim) for claim in _pick_rows(parts[0])]
+    return [(part, _match_rows(part, rows)) for part in parts]
+
+
+def _pick_rows(part: QuestionResult) -> list[Claim]:
     chosen: list[Claim] = []
     for term in part.fit.design.factors:
         mine = [claim for claim in part.claims if claim.kind == "beats" and claim.variable == term.column]
@@ -93,14 +106,13 @@ def pick_claims(part: QuestionResult) -> list[Claim]:
     return chosen
 
 
-def _gather_contrasts(part: QuestionResult, withheld: frozenset[str]) -> list[Contrast]:
-    return [_make_contrast(claim, part, withheld) for claim in _order_like_bought(pick_claims(part))]
+def _name_claim(claim: Claim) -> tuple[str, str | None, str | None]:
+    return claim.variable, claim.level, claim.reference
 
 
-def _order_like_bought(claims: list[Claim]) -> list[Claim]:
-    """Sort by names, so that the panels of both questions share their rows."""
-    seen = list(dict.fromkeys(claim.variable for claim in claims))
-    return sorted(claims, key=lambda claim: (seen.index(claim.variable), claim.level or "", claim.reference or ""))
+def _match_rows(part: QuestionResult, rows: Sequence[tuple[str, str | None, str | None]]) -> list[Claim]:
+    known = {_name_claim(claim): claim for claim in part.claims if claim.kind == "beats"}
+    return [known[row] for row in rows if row in known]
 
 
 def _make_contrast(claim: Claim, part: QuestionResult, withheld: frozenset[str]) -> Contrast:
@@ -149,7 +161,7 @@ def _draw_panel(ax: Axes, rows: Sequence[Contrast], *, as_odds: bool) -> None:
     if as_odds:
         show_odds(ax, low, high)
     ax.set_xlabel("odds ratio (1 = no difference)" if as_odds else "more conversions per 100 posts (0 = no difference)")
-    ax.annotate("probability", (1.0, 1.0), xycoords="axes fraction", ha="right", va="bottom", fontsize=8, color=SOFT)
+    ax.annotate("probability", (1.0, 0.995), xycoords="axes fraction", ha="right", va="top", fontsize=8, color=SOFT)
 
 
 def _find_limits(rows: Sequence[Contrast], *, as_odds: bool) -> tuple[float, float]:
@@ -190,7 +202,7 @@ def _label_groups(ax: Axes, rows: Sequence[Contrast]) -> None:
     ax.set_yticks([foot - 0.2 for foot in feet], labels=[escape_math(clean_label(row.level)) for row in rows])
     for foot, row in zip(feet, rows, strict=True):
         if row.variable != last:
-            heading = escape_math(f"{title_column(row.variable)} {say_against(row.reference)}")
+            heading = escape_math(keep_order(f"{title_column(row.variable)} {say_against(row.reference)}"))
             ax.annotate(
                 heading, (0.0, foot - 1.08), xycoords=ax.get_yaxis_transform(), fontsize=9, weight="bold",
                 bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0, "alpha": 0.85},
@@ -205,15 +217,16 @@ def say_against(reference: str | None, limit: int = 28) -> str:
     return f"against {clean_label(reference, limit)}"
 
 
-def _say_references(rows: Sequence[Contrast]) -> str:
-    kept = "As bought: engagement differs as it did. Engagement held constant: posts alike in views and swipe-ups."
+def _say_references(rows: Sequence[Contrast], questions: int) -> str:
+    kept = "As bought: engagement differs as it did."
+    kept += " Engagement held constant: posts alike in what came after the purchase." if questions > 1 else ""
     many = f"\nOf more than {MOST_ROWS} levels only the ends are drawn; all are in the table."
-    return kept + (many if len(rows) > 2 * MOST_ROWS else "")
+    return kept + (many if len(rows) >= MOST_ROWS else "")
 
 
 def draw_forest(analysis: ConversionAnalysis) -> Figure | None:
     """Draw odds ratios with 50 % and `prob` intervals, both questions side by side; None where there is none."""
-    panels = [(part, _gather_forest(part)) for part in order_questions(analysis)]
+    panels = [(part, _gather_forest(part, claims)) for part, claims in pick_claims(analysis)]
     labels = list(dict.fromkeys(label for _, rows in panels for label, _, _ in rows))
     if not labels:
         return None
@@ -236,11 +249,11 @@ def draw_forest(analysis: ConversionAnalysis) -> Figure | None:
     return figure
 
 
-def _gather_forest(part: QuestionResult) -> list[tuple[str, Effect, FloatArray]]:
+def _gather_forest(part: QuestionResult, claims: Sequence[Claim]) -> list[tuple[str, Effect, FloatArray]]:
     """Return (label, effect, log odds draws) of every comparison with a reference and every numeric step."""
     effects = {effect.id: effect for effect in part.effects}
     rows = []
-    for claim in [*_order_like_bought(pick_claims(part)), *(claim for claim in part.claims if claim.kind == "step")]:
+    for claim in [*claims, *(claim for claim in part.claims if claim.kind == "step")]:
         found = _find_odds(claim, part, effects)
         if found is not None:
             rows.append((_name_row(claim), found, find_middle_half(claim, found, part)))
@@ -260,8 +273,8 @@ def _is_about(effect: Effect, claim: Claim) -> bool:
 
 def _name_row(claim: Claim) -> str:
     if claim.kind == "step":
-        return f"{claim.step:+,g} {name_column(claim.variable)}"
-    return f"{clean_label(claim.level or '', 22)} {say_against(claim.reference, 14)}"
+        return f"{claim.step:+,g} {clean_label(name_column(claim.variable))}"
+    return keep_order(f"{clean_label(claim.level or '', 22)} {say_against(claim.reference, 14)}")
 
 
 def find_middle_half(claim: Claim, effect: Effect, part: QuestionResult) -> FloatArray:

@@ -31,7 +31,7 @@ from influbayes.reporting.plots_style import (
 from influbayes.reporting.results import ConversionAnalysis, QuestionResult
 from influbayes.reporting.wording import name_column
 
-CURVE_POINTS, CURVE_DRAWS, CURVE_ROWS = 41, 400, 1500
+CURVE_POINTS, CURVE_DRAWS, CURVE_ROWS = 31, 400, 500
 
 
 def draw_curves(analysis: ConversionAnalysis) -> Figure | None:
@@ -44,7 +44,7 @@ def draw_curves(analysis: ConversionAnalysis) -> Figure | None:
     height = 1.3 + 2.6 * lines
     figure = new_figure(
         height,
-        title="How conversion moves with " + escape_math(" and ".join(name_column(term.column) for term in numerics)),
+        title="How conversion moves with " + " and ".join(name_column(term.column) for term in numerics),
         subtitle="Line and band: expected share of posts with a conversion as the column alone changes.\n"
         "Squares: raw rates of tenths of the posts, which also differ in everything else.",
     )
@@ -94,7 +94,7 @@ def _tick_log(ax: Axes, low: float, high: float) -> None:
 def predict_curve(fit: Fit, column: str, grid: FloatArray) -> FloatArray:
     """Return draws (draws, points) of the mean expected value with one column set to each point of the grid.
 
-    At most 400 evenly spaced draws and 1,500 evenly spaced posts: a picture needs no more.
+    At most 400 evenly spaced draws and 500 evenly spaced posts: a picture needs no more.
     """
     thin = max(1, fit.draws["intercept"].shape[1] * fit.draws["intercept"].shape[0] // CURVE_DRAWS)
     small = replace(fit, draws={name: values[:, ::thin] for name, values in fit.draws.items()})

@@ -33,7 +33,7 @@ from influbayes.reporting.plots_style import (
     title_column,
 )
 from influbayes.reporting.results import ConversionAnalysis, QuestionResult
-from influbayes.reporting.wording import name_column, say_mass
+from influbayes.reporting.wording import name_column, name_levels, say_mass
 
 FEW_POSTS = 10
 MOST_COLUMNS, MOST_LEVELS, MOST_CREATORS = 6, 14, 10
@@ -157,7 +157,7 @@ def _draw_cell(
     ax.add_patch(Rectangle((x - 0.48, y - 0.46), 0.96, 0.92, facecolor=colour, lw=0, hatch="///" if wide else None))
     ink = "white" if _is_dark(colour) else INK
     luck = judge_luck(posts, count["rate"] if count else None, overall)
-    last = luck.replace("be true", "be\ntrue") if luck else f"{format_count(posts)} post{'' if posts == 1 else 's'}"
+    last = luck.replace("be true", "be\ntrue") if luck else _count_posts(posts)
     back = {"facecolor": colour, "edgecolor": "none", "pad": 1.2} if wide else None
     up = 0.07 if luck else 0.0
     ax.text(x, y - 0.22 - up, format_share(effect.estimate), ha="center", va="center", color=ink, fontsize=12,
@@ -173,7 +173,11 @@ def _draw_blank(ax: Axes, at: tuple[int, int], word: str, posts: int) -> None:
     ax.add_patch(Rectangle((x - 0.48, y - 0.46), 0.96, 0.92, facecolor="#e4e7ea", lw=0))
     ax.text(x, y - 0.08, word, ha="center", va="center", color=SOFT, fontsize=10, style="italic")
     if posts:
-        ax.text(x, y + 0.22, f"{format_count(posts)} posts", ha="center", va="center", color=SOFT, fontsize=8)
+        ax.text(x, y + 0.22, _count_posts(posts), ha="center", va="center", color=SOFT, fontsize=8)
+
+
+def _count_posts(posts: int) -> str:
+    return f"{format_count(posts)} post{'' if posts == 1 else 's'}" if posts else "no posts yet"
 
 
 def _is_dark(colour: Sequence[float]) -> bool:
@@ -227,12 +231,11 @@ def draw_creators(analysis: ConversionAnalysis, results: Mapping[str, Any]) -> F
     rows = _gather_rates(part, columns[0], results) if columns else []
     if not rows:
         return None
-    what = name_column(columns[0]).strip('"')
     kept = _keep_ends(rows, MOST_CREATORS)
     many = len(rows) > len(kept)
     return _draw_rates(
         [replace(row, variable=_name_end(index, many)) for index, row in enumerate(kept)],
-        title=f"Which {what}s convert best" + (": the top and bottom ten" if many else ""),
+        title=f"Which {name_levels(columns[0])} convert best" + (": the top and bottom ten" if many else ""),
         subtitle="A raw rate from few posts is mostly luck. The model moves it towards the rate of alike posts,\n"
         "the further the fewer posts there are. Where lines overlap, the order is not settled.",
         note=f"Diamond: raw rate. Dot with line: expected rate, {say_mass(analysis.prob)}."

@@ -80,6 +80,12 @@ def clean_label(text: str, limit: int = LABEL_LENGTH) -> str:
     return "".join(letter if ord(letter) in list_glyphs() else MISSING for letter in short) or "(blank)"
 
 
+def keep_order(text: str) -> str:
+    """Return text made of several labels so marked that a label written from right to left does not turn the others."""
+    turned = any(unicodedata.bidirectional(letter) in {"R", "AL"} for letter in text)
+    return f"\u200e{text}" if turned else text
+
+
 def escape_math(text: str) -> str:
     """Return text in which no dollar sign starts mathtext; every text that holds a label goes through it, once."""
     return text.replace("$", r"\$")
@@ -98,7 +104,8 @@ def new_figure(height: float, *, title: str, subtitle: str = "") -> Figure:
     lines = subtitle.count("\n") + 1 if subtitle else 0
     top = 1 - (0.36 + 0.18 * lines) / height
     figure.get_layout_engine().set(rect=(0, 0, 1, top))  # type: ignore[union-attr, call-arg]
-    figure.text(0.012, 1 - 0.10 / height, title, fontsize=12, weight="bold", va="top")
+    heading = escape_math(keep_order(clean_label(title, 88)))
+    figure.text(0.012, 1 - 0.10 / height, heading, fontsize=12, weight="bold", va="top")
     figure.text(0.012, 1 - 0.36 / height, subtitle, fontsize=9, color=SOFT, va="top", linespacing=1.35)
     return figure
 
@@ -128,20 +135,21 @@ def show_odds(axes: Axes, low: float, high: float) -> None:
     """Make x an odds axis: logarithmic, equal steps for x 2 and x 1/2, readable ticks."""
     axes.set_xscale("log")
     axes.set_xlim(low, high)
-    inside = [tick for tick in ODDS_TICKS if low <= tick <= high]
+    ticks = ODDS_TICKS if high / low < 1e4 else tuple(10.0**power for power in range(-6, 7))
+    inside = [tick for tick in ticks if low <= tick <= high]
     step = max(1, int(np.ceil(len(inside) / 7)))
     centre = inside.index(1) if 1 in inside else 0
     shown = [tick for index, tick in enumerate(inside) if (index - centre) % step == 0]
     axes.xaxis.set_major_locator(FixedLocator(shown))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def limit_odds(lower: Sequence[float], upper: Sequence[float]) -> tuple[float, float]:
-    """Return the ends of an odds axis that shows all intervals, the null, and at most a factor of 1,000 each way."""
+    """Return the ends of an odds axis that shows all intervals, the null, and at most a factor of 10^6 each way."""
     low, high = min([*lower, 0.8]), max([*upper, 1.25])
-    return max(low / 1.12, 1e-3), min(high * 1.12, 1e3)
+    return max(low / 1.12, 1e-6), min(high * 1.12, 1e6)
 
 
 def estimate_density(draws: FloatArray, grid: FloatArray, *, like: FloatArray | None = None) -> FloatArray:

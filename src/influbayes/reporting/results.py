@@ -26,7 +26,8 @@ from influbayes.reporting.accounts import account_data, count_levels
 from influbayes.reporting.judgements import Evidence, gather_evidence, list_withheld_effects
 from influbayes.reporting.plain import make_plain
 from influbayes.reporting.provenance import list_versions
-from influbayes.reporting.sentences import Statement, make_statements, read_setting
+from influbayes.reporting.sentences import Statement, make_statements
+from influbayes.reporting.setting import read_setting
 from influbayes.reporting.terms import describe_model
 from influbayes.tables.posts import PostsTable
 

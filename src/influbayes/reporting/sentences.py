@@ -10,9 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from influbayes.effects.contrasts import MEAN_OF_LEVELS
 from influbayes.gate.thresholds import UNDECIDED, band
 from influbayes.reporting.judgements import Evidence, Judgement, StatementStatus, Topic, judge_statement
-from influbayes.reporting.phrases import Fields, Setting, write_sentence
+from influbayes.reporting.phrases import Fields, write_sentence
+from influbayes.reporting.setting import Setting, read_setting
 
 Row = Mapping[str, Any]
 QUESTIONS = ("as_bought", "engagement_constant")
@@ -23,9 +25,9 @@ class Statement:
     """One sentence with everything it rests on.
 
     `kind`: `headline, beats, step, best, expected_value, no_difference, disagreement, misfit, caveat`. `effects` are
-    ids of rows of the effects table, in the order the text quotes them. `claim` is the id of the claim whose
-    `probability` is quoted, with its Monte Carlo error and bounds. `because` names the checks that touch the statement,
-    `reasons` says in words why it is weakened or withheld.
+    ids of the rows of the effects table behind it, those the text quotes among them. `claim` is the id of the claim
+    whose `probability` is quoted, with its Monte Carlo error and bounds. `because` names the checks that touch the
+    statement, `reasons` says in words why it is weakened or withheld.
     """
 
     id: str
@@ -89,11 +91,6 @@ def write_texts(results: Mapping[str, Any]) -> dict[str, str]:
     return {row["id"]: write_sentence(row, table, setting=setting) for row in results["statements"]}
 
 
-def read_setting(model: Mapping[str, Any]) -> Setting:
-    """Return the outcome and terms of the `model` part of a results.json."""
-    return Setting(outcome=model["outcome"], terms=tuple(model["terms"]))
-
-
 def _finish_statement(
     draft: Mapping[str, Any], table: Mapping[str, Row], *, evidence: Evidence, setting: Setting
 ) -> Statement:
@@ -101,7 +98,8 @@ def _finish_statement(
     claims = tuple(fields.pop("claims")) or tuple(filter(None, (fields["claim"],)))
     judgement = _judge_draft(fields, table, claims=claims, evidence=evidence)
     fields |= {"status": judgement.status, "because": judgement.because}
-    fields["reasons"] = tuple(fields["reasons"]) + judgement.reasons
+    kept = () if judgement.status == "withheld" else tuple(fields["reasons"])
+    fields["reasons"] = kept + judgement.reasons
     return Statement(**{**fields, "text": write_sentence(fields, table, setting=setting)})
 
 
@@ -153,7 +151,8 @@ def find_lead(claims: Sequence[Row], *, setting: Setting) -> Row | None:
         rows = [row for row in claims if row["kind"] == "beats" and row["question"] == question]
         for factor in setting.list_factors(question, levels="all"):
             of_factor = [row for row in rows if row["variable"] == factor["variable"]]
-            against = [row for row in of_factor if row["reference"] == factor["reference"]] or of_factor
+            reference = factor["reference"] or MEAN_OF_LEVELS
+            against = [row for row in of_factor if row["reference"] == reference] or of_factor
             if against:
                 return min(against, key=lambda row: (-(row["probability"] or 0.0), row["level"] or ""))
     return None

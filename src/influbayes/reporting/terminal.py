@@ -16,6 +16,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from influbayes.effects.contrasts import MEAN_OF_LEVELS
 from influbayes.reporting.wording import (
     name_column,
     say_mass,
@@ -149,7 +150,7 @@ def _say_equal(results: Results) -> str:
 
 def _list_contrasts(results: Results) -> Iterator[tuple[Text, Text, Text, Text]]:
     factors = [row for row in results["model"]["terms"] if row["kind"] == "factor" and row["levels"] == "all"]
-    references = {row["variable"]: row["reference"] for row in factors}
+    references = {row["variable"]: row["reference"] or MEAN_OF_LEVELS for row in factors}
     statements = {
         (row["question"], row["variable"], row["level"], row["reference"]): row
         for row in results["statements"]
@@ -157,7 +158,7 @@ def _list_contrasts(results: Results) -> Iterator[tuple[Text, Text, Text, Text]]
     }
     pairs = dict.fromkeys(key[1:] for key in statements)
     for variable, level, reference in pairs:
-        if references.get(variable) in (reference, None) and variable in references:
+        if references.get(variable) == reference:
             bought = statements.get(("as_bought", variable, level, reference))
             equal = statements.get(("engagement_constant", variable, level, reference))
             yield _render_contrast(results, level, reference, bought=bought, equal=equal)
@@ -167,7 +168,7 @@ def _render_contrast(
     results: Results, level: str, reference: str | None, *, bought: Row | None, equal: Row | None
 ) -> tuple[Text, Text, Text, Text]:
     return (
-        clean(f"{level} vs {reference or 'mean of levels'}"),
+        clean(f"{level} vs {reference}"),
         _render_numbers(results, bought, "difference"),
         _render_numbers(results, equal, "odds_ratio"),
         _render_chance(bought if bought is not None else equal),

@@ -29,9 +29,9 @@ def say_probability(value: float, *, at_least: float | None = None, at_most: flo
     than the bound supports.
     """
     if value > 0.5 and at_least is not None:
-        return f"above {_floor_percent(min(at_least, 0.999))} %"
+        return f"above {_floor_percent(_clamp(at_least))} %"
     if value < 0.5 and at_most is not None:
-        return f"below {_ceil_percent(max(at_most, 0.001))} %"
+        return f"below {_ceil_percent(_clamp(at_most))} %"
     if value >= 0.999:
         return "above 99.9 %"
     if value <= 0.001:
@@ -39,6 +39,10 @@ def say_probability(value: float, *, at_least: float | None = None, at_most: flo
     if 0.01 <= value < 0.985:
         return f"{100 * value:.0f} %"
     return f"{min(max(100 * value, 0.1), 99.9):.1f} %"
+
+
+def _clamp(bound: float) -> float:
+    return min(max(bound, 0.001), 0.999)
 
 
 def _floor_percent(probability: float) -> str:
@@ -81,11 +85,6 @@ def name_column(column: str) -> str:
 def name_levels(column: str) -> str:
     """Return what the levels of a column are called: "tiers"; for an unknown column 'levels of "Campaign"'."""
     return _PLURALS.get(column, f'levels of "{column}"')
-
-
-def name_variable(variable: str, names: Sequence[str]) -> str:
-    """Return a variable of the effects table in human words: "tier", or "tier and region" for a cell of `names`."""
-    return join_words([name_column(name) for name in names]) if names else name_column(variable)
 
 
 def join_words(words: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from influbayes.effects.convergence import (
+from influbayes.inference.convergence import (
     estimate_ess_bulk,
     estimate_ess_mean,
     estimate_rhat,
@@ -100,7 +100,7 @@ def test_no_quantities_give_empty_columns() -> None:
 def test_blocks_do_not_change_the_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     draws = walk(0.3, 7, 4, 100)
     whole = summarise_quantities(draws, prob=0.9)
-    monkeypatch.setattr("influbayes.effects.convergence._BLOCK", 800)
+    monkeypatch.setattr("influbayes.inference.convergence._BLOCK", 800)
     parts = summarise_quantities(draws, prob=0.9)
     for name in whole.__dataclass_fields__:
         np.testing.assert_array_equal(getattr(whole, name), getattr(parts, name))

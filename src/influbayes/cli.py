@@ -1,0 +1,41 @@
+"""The console script `influbayes`: picks the entry and hands it the rest of the words."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+ENTRIES = {
+    "fit": "which tiers, regions and creators bring purchases: fit a table of posts and write a report",
+    "simulate": "write a simulated table with a known truth",
+}
+USAGE = 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the entry named by the first word and return its exit code; 2 where there is none."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or words[0] in ("-h", "--help"):
+        print(say_usage())
+        return 0 if words else USAGE
+    if words[0] == "--version":
+        from influbayes import __version__
+
+        print(f"influbayes {__version__}")
+        return 0
+    if words[0] not in ENTRIES:
+        print(f"influbayes: no command {words[0]!r}. There are: {', '.join(ENTRIES)}.", file=sys.stderr)
+        return USAGE
+    code: int = import_module(f"influbayes.{words[0]}").main(words[1:])
+    return code
+
+
+def say_usage() -> str:
+    """Return the help text: one line an entry."""
+    lines = [f"  {name:10} {text}" for name, text in ENTRIES.items()]
+    return "\n".join(["usage: influbayes COMMAND [OPTIONS]", "", *lines, "", "influbayes COMMAND --help tells more."])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

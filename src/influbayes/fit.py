@@ -1,0 +1,187 @@
+"""Entry of the conversion study: `python -m influbayes.fit posts.csv` reads, fits, checks and writes a report.
+
+Takes command-line words; makes a run folder and one screen of text. Knows exit codes; computes nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import signal
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from influbayes.errors import InflubayesError, Interrupted, UsageError
+
+if TYPE_CHECKING:
+    from influbayes.hierarchy.spec import Specification
+    from influbayes.tables.posts import PostsTable
+
+SAMPLE = "posts.csv"
+DEFECT = 1
+INTERRUPTED = 130
+_BYTES_A_NUMBER = 8
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `influbayes fit` and return its exit code.
+
+    0 fine; 1 a defect of ours; 2 the call is off; 3 data or specification refused; 4 the sampler or its checks failed,
+    everything is withheld; 5 could not write, or the folder exists; 130 interrupted.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    arguments = build_parser().parse_args(words)
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        return run_fit(arguments, command=shlex.join(["influbayes", "fit", *words]))
+    except InflubayesError as reason:
+        print(f"influbayes fit: {reason}", file=sys.stderr)
+        return reason.exit_code
+    except KeyboardInterrupt:
+        print("influbayes fit: interrupted, nothing written.", file=sys.stderr)
+        return INTERRUPTED
+    except Exception as defect:  # noqa: BLE001 (a defect of ours: a short message and a log file, never a traceback)
+        print(_say_defect(defect), file=sys.stderr)
+        return DEFECT
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of `influbayes fit`; starting it imports nothing heavy."""
+    parser = argparse.ArgumentParser(
+        prog="influbayes fit",
+        description="Which tiers, regions and creators bring purchases, and how sure is that? Reads a table of posts, "
+        "fits a hierarchical logistic model, checks itself and writes a report.",
+        epilog="Exit codes: 0 fine, 1 a defect of ours, 2 wrong call, 3 data or specification refused, 4 all "
+        "conclusions withheld, 5 could not write, 130 interrupted.",
+    )
+    add = parser.add_argument
+    add("posts", nargs="?", metavar="POSTS", help="CSV or TSV file of posts; without it the bundled sample")
+    add("--model", default="auto", metavar="auto|NAME|FILE", help="specification: auto (default), shipped name or file")
+    add("--out", metavar="DIR", help="run folder to make (default: runs/NAME, then runs/NAME-2, ...)")
+    add("--engine", default="auto", choices=("auto", "nuts"), help="sampler (default: auto)")
+    add("--draws", type=int, default=1000, metavar="N", help="draws a chain (default: 1000)")
+    add("--chains", type=int, default=4, metavar="N", help="chains, at least 4 (default: 4)")
+    add("--seed", type=int, default=20260101, metavar="S", help="same seed, same numbers (default: 20260101)")
+    add("--reference", action="append", default=[], metavar="Column=LEVEL", help="level to compare with; repeatable")
+    add("--prob", type=float, default=0.9, metavar="P", help="mass of the credible intervals (default: 0.9)")
+    add("--map", action="append", default=[], metavar="Column=theirs", help="name of a column in POSTS; repeatable")
+    add("--overwrite", action="store_true", help="replace an earlier run in --out")
+    add("--quiet", action="store_true", help="print nothing but problems")
+    return parser
+
+
+def run_fit(arguments: argparse.Namespace, *, command: str) -> int:
+    """Do what the arguments say; return 0, or 4 where everything is withheld."""
+    from rich.console import Console
+
+    from influbayes.inference.engine import check_settings
+    from influbayes.reporting.progress import show_progress
+
+    _check_prob(arguments.prob)
+    check_settings(engine=arguments.engine, draws=arguments.draws, chains=arguments.chains, seed=arguments.seed)
+    console = Console(stderr=False, soft_wrap=False, emoji=False, markup=False, highlight=False)
+    references, mapping = _split_pairs(arguments.reference, "--reference"), _split_pairs(arguments.map, "--map")
+    with show_progress(console, quiet=arguments.quiet) as progress:
+        results, folder = _analyse(arguments, references, mapping, command, progress)
+    if not arguments.quiet:
+        from influbayes.reporting.terminal import print_screen
+
+        print_screen(results, console=console, paths={"report": folder / "report.html", "folder": folder})
+    return 4 if results["status"] == "withheld" else 0
+
+
+def _analyse(
+    arguments: argparse.Namespace, references: dict[str, str], mapping: dict[str, str], command: str, progress: Any
+) -> tuple[dict[str, Any], Path]:
+    """Read, reserve the folder, fit, publish; return the results and the folder."""
+    from influbayes.pipeline import Settings, analyse_posts, draw_model, make_files
+    from influbayes.reporting.results import collect_results, list_facts
+    from influbayes.reporting.run_folder import publish_run, reserve_run
+
+    progress("reading the posts", 0.0)
+    posts, spec, choice = _read(arguments, references, mapping)
+    settings = Settings(
+        engine=arguments.engine,
+        draws=arguments.draws,
+        chains=arguments.chains,
+        seed=arguments.seed,
+        prob=arguments.prob,
+    )
+    name = Path(posts.file).stem or "run"
+    needed = _BYTES_A_NUMBER * arguments.draws * arguments.chains * 200
+    with reserve_run(arguments.out, name=name, overwrite=arguments.overwrite, needed_bytes=needed) as place:
+        analysis = analyse_posts(posts, spec, choice=choice, settings=settings, command=command, progress=progress)
+        progress("writing the report", 0.0)
+        results = collect_results(analysis, mermaid=draw_model(analysis), created=_now())
+        return results, publish_run(place, make_files(analysis, results), facts=list_facts(results))
+
+
+def _read(
+    arguments: argparse.Namespace, references: dict[str, str], mapping: dict[str, str]
+) -> tuple[PostsTable, Specification, str]:
+    """Return the checked table, the specification with its references, and why it was taken."""
+    from influbayes.hierarchy.spec import choose_spec, load_spec, replace_references, required_columns
+    from influbayes.tables.reader import read_posts
+
+    asked = None if arguments.model == "auto" else load_spec(arguments.model)
+    columns = None if asked is None else required_columns(asked)
+    if arguments.posts is None:
+        with _open_sample() as path:
+            posts = replace(read_posts(path, columns=columns, mapping=mapping), is_sample=True)
+    else:
+        posts = read_posts(arguments.posts, columns=columns, mapping=mapping)
+    spec, choice = (asked, f"{asked.name}: asked for with --model.") if asked else choose_spec(posts)
+    return posts, replace_references(spec, references) if references else spec, choice
+
+
+def _open_sample() -> Any:
+    """Return a context manager giving the path of the bundled sample."""
+    from importlib.resources import as_file, files
+
+    return as_file(files("influbayes.data").joinpath(SAMPLE))
+
+
+def _split_pairs(pairs: list[str], option: str) -> dict[str, str]:
+    """Split Column=value words; UsageError names the word that has no `=`."""
+    split = [pair.partition("=") for pair in pairs]
+    wrong = [pair for pair, (left, sign, right) in zip(pairs, split, strict=True) if not (left and sign and right)]
+    if wrong:
+        raise UsageError(f"{option} {wrong[0]!r}: write {option} Column=VALUE.")
+    return {left.strip(): right.strip() for left, _, right in split}
+
+
+def _check_prob(prob: float) -> None:
+    if not 0.5 <= prob <= 0.999:
+        raise UsageError(f"--prob {prob:g}: the mass of an interval lies between 0.5 and 0.999; 0.9 is the default.")
+
+
+def _now() -> str:
+    from datetime import UTC, datetime
+
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _stop(number: int, frame: object) -> None:
+    """Turn SIGTERM into an ordinary interruption, so that everything temporary is removed."""
+    raise Interrupted("Stopped; nothing was written.")
+
+
+def _say_defect(defect: Exception) -> str:
+    """Write the traceback to a log file and return a short message that names it."""
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="influbayes-defect-", suffix=".log", delete=False, encoding="utf-8"
+    ) as log:
+        log.write("".join(traceback.format_exception(defect)))
+    return (
+        f"influbayes fit: a defect of influbayes, not of your data ({type(defect).__name__}). Nothing was written. "
+        f"Please report it with {log.name}."
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

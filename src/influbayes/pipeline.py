@@ -1,0 +1,360 @@
+"""The conversion study on one screen: a checked table in, a checked and written answer out.
+
+Each step is a function of the room that owns it; nothing is computed here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from influbayes.effects.averages import average_posts
+from influbayes.effects.contrasts import estimate_effects, make_claims
+from influbayes.effects.criticism import check_predictions, estimate_calibration, estimate_loo
+from influbayes.effects.estimands import Claim, Effect, Probability, estimate_probability
+from influbayes.effects.sensitivity import assess_sensitivity
+from influbayes.errors import SamplingFailed
+from influbayes.gate.adequacy import judge_loo, judge_predictions, judge_rows, judge_separation
+from influbayes.gate.checks import Diagnostic
+from influbayes.gate.convergence import judge_certificate, judge_convergence, judge_draws, judge_sampler
+from influbayes.gate.separation import find_separation
+from influbayes.gate.thresholds import MAX_RHAT, MIN_ESS
+from influbayes.gate.wording import judge_probability, judge_sensitivity
+from influbayes.hierarchy.coding import code_design
+from influbayes.hierarchy.design import Design, build_design
+from influbayes.hierarchy.posterior import Fit, save_fit
+from influbayes.hierarchy.spec import (
+    Question,
+    Specification,
+    choose_spec,
+    has_after_purchase,
+    leave_out_after_purchase,
+)
+from influbayes.inference.convergence import find_worst_convergence, stack_quantities, summarise_quantities
+from influbayes.inference.engine import check_settings, fit_model
+from influbayes.reporting.results import (
+    ConversionAnalysis,
+    QuestionResult,
+    collect_results,
+    encode_results,
+    list_facts,
+    name_posterior,
+)
+from influbayes.tables.posts import PostsTable
+
+Report = Callable[[str, float], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How a study is run: engine, draws a chain, chains, seed, mass of the intervals."""
+
+    engine: str = "auto"
+    draws: int = 1000
+    chains: int = 4
+    seed: int = 20260101
+    prob: float = 0.9
+
+
+def analyse_posts(
+    posts: PostsTable,
+    spec: Specification | None = None,
+    *,
+    choice: str | None = None,
+    settings: Settings | None = None,
+    command: str = "",
+    progress: Report | None = None,
+) -> ConversionAnalysis:
+    """Answer the conversion study's questions from a table of posts.
+
+    Parameters
+    ----------
+    posts : PostsTable
+        From `read_posts`.
+    spec : Specification, optional
+        By default the shipped one that fits the table (`choose_spec`).
+    choice : str, optional
+        Sentence that says why this specification; by default written here.
+    settings : Settings, optional
+        Engine, draws, chains, seed, interval mass.
+    command : str
+        What the user typed, for the provenance.
+    progress : callable, optional
+        Called with a text and the share done (0 to 1).
+
+    Returns
+    -------
+    ConversionAnalysis
+        Estimates, claims and verdicts of each question. Withheld conclusions are marked, not missing.
+
+    Raises
+    ------
+    DataRefused, UsageError, SamplingFailed, Interrupted
+        As the rooms raise them.
+
+    Examples
+    --------
+    >>> analysis = analyse_posts(read_posts("posts.csv"))  # doctest: +SKIP
+    """
+    chosen = settings or Settings()
+    check_settings(engine=chosen.engine, draws=chosen.draws, chains=chosen.chains, seed=chosen.seed)
+    if spec is None:
+        spec, choice = choose_spec(posts)
+    designs = [build_design(posts, part, question=question) for question, part in split_questions(spec)]
+    questions = tuple(answer_question(design, posts, settings=chosen, progress=progress) for design in designs)
+    return ConversionAnalysis(
+        posts=replace(posts, notices=(*posts.notices, *_merge_notices(designs))),
+        questions=questions,
+        choice=choice or f"The specification {spec.name} was asked for.",
+        prob=chosen.prob,
+        seed=chosen.seed,
+        command=command,
+    )
+
+
+def split_questions(spec: Specification) -> tuple[tuple[Question, Specification], ...]:
+    """Return the questions a specification answers, with the model of each; never one model for two questions."""
+    if not has_after_purchase(spec):
+        return (("as_bought", spec),)
+    return (("engagement_constant", spec), ("as_bought", leave_out_after_purchase(spec)))
+
+
+def answer_question(
+    design: Design, posts: PostsTable, *, settings: Settings, progress: Report | None = None
+) -> QuestionResult:
+    """Fit one question and judge it: draws, estimates, claims, predictive checks, sensitivity."""
+    fit, claims, probabilities = _fit_until_sure(design, settings, progress)
+    _tell(progress, "estimating effects")
+    averages = average_posts(fit)
+    effects = estimate_effects(fit, prob=settings.prob, averages=averages)
+    _tell(progress, "checking predictions")
+    checks = check_predictions(fit, seed=settings.seed, creators=_list_creators(posts, design))
+    diagnostics = (
+        *diagnose(fit, effects),
+        *judge_predictions(checks, question=design.question),
+        judge_loo(estimate_loo(fit), question=design.question),
+        *_judge_table(design),
+        *(judge_probability(name, value, question=design.question) for name, value in probabilities.items()),
+    )
+    _tell(progress, "checking the priors")
+    return QuestionResult(
+        fit=fit,
+        effects=effects,
+        claims=claims,
+        probabilities=probabilities,
+        checks=checks,
+        calibration=estimate_calibration(fit, seed=settings.seed),
+        diagnostics=(*diagnostics, *_judge_priors(fit, settings, failed=_is_unreliable(diagnostics))),
+    )
+
+
+def diagnose(fit: Fit, effects: tuple[Effect, ...] = ()) -> tuple[Diagnostic, ...]:
+    """Judge whether the draws of a fit can be trusted.
+
+    Parameters
+    ----------
+    fit : Fit
+    effects : tuple of Effect, optional
+        Estimates whose R-hat and ESS are judged beside those of every model variable.
+
+    Returns
+    -------
+    tuple of Diagnostic
+        Draws, R-hat, ESS, and the sampler's own statistics or certificate. Any failure withholds everything.
+    """
+    question = fit.design.question
+    table = summarise_quantities(stack_quantities(fit.draws), prob=0.5)
+    rows = [row for row in effects if row.estimand not in ("rank", "probability_best")]
+    sampler = (
+        judge_sampler(fit.sample_stats, question=question, engine=fit.run.name_used)
+        if fit.run.certificate is None
+        else judge_certificate(fit.run.certificate, question=question)
+    )
+    return (
+        *judge_draws(fit.draws, chains_asked=fit.run.chains, draws_asked=fit.run.draws, question=question),
+        *judge_convergence(
+            [*_name_quantities(fit), *(row.id for row in rows)],
+            np.concatenate([table.rhat, _column(rows, "rhat")]),
+            np.concatenate([table.ess_bulk, _column(rows, "ess_bulk")]),
+            np.concatenate([table.ess_tail, _column(rows, "ess_tail")]),
+            question=question,
+        ),
+        *sampler,
+    )
+
+
+def write_report(analysis: ConversionAnalysis, out: str | Path, *, overwrite: bool = False) -> Path:
+    """Write the run folder of an analysis, whole or not at all.
+
+    Parameters
+    ----------
+    analysis : ConversionAnalysis
+    out : path
+        The folder to make.
+    overwrite : bool
+        Replace `out` if it holds exactly an earlier run.
+
+    Returns
+    -------
+    Path
+        The folder: report.html, results.json, posterior.nc, plots/, spec.toml, MANIFEST.json.
+
+    Raises
+    ------
+    OutputError
+        The folder exists, or could not be written; an earlier run is left as it was.
+    """
+    from influbayes.reporting.run_folder import publish_run, reserve_run
+
+    results = collect_results(analysis, mermaid=draw_model(analysis))
+    with reserve_run(out, overwrite=overwrite) as place:
+        return publish_run(place, make_files(analysis, results), facts=list_facts(results))
+
+
+def make_files(analysis: ConversionAnalysis, results: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the files of a run folder: name -> bytes, or a function that writes to a path."""
+    from influbayes.hierarchy.spec import render_spec
+    from influbayes.reporting.html import render_report
+    from influbayes.reporting.plots import draw_plots, save_figure
+
+    images = {name: save_figure(figure) for name, figure in draw_plots(results, analysis).items()}
+    alone = len(analysis.questions) == 1
+    posteriors = {
+        name_posterior(q.fit.design.question, alone=alone): _write_posterior(q.fit) for q in analysis.questions
+    }
+    return {
+        "results.json": encode_results(results),
+        "report.html": render_report(results, images).encode("utf-8"),
+        "spec.toml": render_spec(analysis.questions[0].fit.design.specification).encode("utf-8"),
+        **posteriors,
+        **{f"plots/{name}.png": image for name, image in images.items()},
+    }
+
+
+def draw_model(analysis: ConversionAnalysis) -> str | None:
+    """Return the first question's model as mermaid text where PyMC was used, so that it is not loaded for a picture."""
+    fit = analysis.questions[0].fit
+    if fit.run.name_used != "nuts":
+        return None
+    from influbayes.hierarchy.model import describe_model
+
+    return describe_model(fit.design)
+
+
+def _fit_until_sure(
+    design: Design, settings: Settings, progress: Report | None
+) -> tuple[Fit, tuple[Claim, ...], dict[str, Probability]]:
+    """Fit; where a stated probability lies too close to a wording cut, fit once more with four times the draws."""
+    draws = settings.draws
+    while True:
+        fit = fit_model(
+            design, engine=settings.engine, draws=draws, chains=settings.chains, seed=settings.seed, progress=progress
+        )
+        claims = make_claims(fit)
+        probabilities = {claim.id: estimate_probability(claim.margin) for claim in claims}
+        verdicts = [judge_probability(name, p, question=design.question) for name, p in probabilities.items()]
+        if fit.run.draws > settings.draws or all(verdict.status == "pass" for verdict in verdicts):
+            return fit, claims, probabilities
+        draws = 4 * settings.draws
+
+
+def _judge_table(design: Design) -> tuple[Diagnostic, ...]:
+    """Judge what the table itself can tell: separation, few posts, levels where all or none converted."""
+    coding = code_design(design)
+    names = [name for block in coding.blocks for name in _name_columns(design, block.variable, block.size)]
+    separation = find_separation(coding.X, design.conversions, trials=design.trials, names=names)
+    levels = [row for term in design.factors if term.levels == "all" for row in _judge_levels(design, term.column)]
+    return (judge_separation(separation, question=design.question), *levels)
+
+
+def _judge_levels(design: Design, factor: str) -> tuple[Diagnostic, ...]:
+    codes, levels = design.rows.codes[factor], design.levels[factor]
+    posts, trials, conversions = (
+        np.bincount(codes, weights, minlength=len(levels)).astype(np.int64)
+        for weights in (None, design.trials, design.conversions)
+    )
+    return judge_rows(factor, levels, posts, trials, conversions, question=design.question)
+
+
+def _judge_priors(fit: Fit, settings: Settings, *, failed: bool) -> tuple[Diagnostic, ...]:
+    """Halve and double every prior scale; skipped where nothing will be stated anyway."""
+    if failed:
+        return ()
+    averages = average_posts(fit)
+    thinned = averages.population.fit
+    claims = make_claims(thinned, averages=averages)
+
+    def refit(changed: Specification) -> Fit:
+        again = fit_model(
+            _change_priors(fit.design, changed), engine=settings.engine, draws=settings.draws, seed=settings.seed
+        )
+        worst = find_worst_convergence(again.draws)
+        if not (worst.rhat <= MAX_RHAT and min(worst.ess_bulk, worst.ess_tail) >= MIN_ESS):
+            raise SamplingFailed("A refit with a changed prior did not converge.")
+        return again
+
+    shifts = assess_sensitivity(thinned, claims, refit=refit, make_claims=make_claims)
+    return judge_sensitivity(shifts, question=fit.design.question, claim_ids=[claim.id for claim in claims])
+
+
+def _change_priors(design: Design, changed: Specification) -> Design:
+    """Return the design with the terms of a specification that differs in priors only."""
+    kept = {term.column for term in (*design.numerics,)} | set(design.levels)
+    names = {pair.name for pair in design.interactions}
+    return replace(
+        design,
+        specification=changed,
+        numerics=tuple(term for term in changed.numerics if term.column in kept),
+        factors=tuple(term for term in changed.factors if term.column in kept),
+        interactions=tuple(term for term in changed.interactions if term.name in names),
+    )
+
+
+def _is_unreliable(diagnostics: tuple[Diagnostic, ...]) -> bool:
+    return any(item.status == "fail" and item.consequence == "all_withheld" for item in diagnostics)
+
+
+def _merge_notices(designs: list[Design]) -> tuple[Any, ...]:
+    return tuple(dict.fromkeys(notice for design in designs for notice in design.notices))
+
+
+def _list_creators(posts: PostsTable, design: Design) -> npt.NDArray[Any] | None:
+    """Return the creator of every row in the design's order, where the table has creators and the model does not."""
+    if "Creator_ID" not in posts.frame or "Creator_ID" in design.levels:
+        return None
+    return posts.frame.set_index("line")["Creator_ID"].reindex(pd.Index(design.lines)).to_numpy()
+
+
+def _name_quantities(fit: Fit) -> list[str]:
+    return [
+        name if values.ndim == 2 else f"{name}{list(map(int, index))}"
+        for name, values in fit.draws.items()
+        for index in np.ndindex(values.shape[2:])
+    ]
+
+
+def _name_columns(design: Design, variable: str, size: int) -> list[str]:
+    if variable == "intercept":
+        return ["intercept"]
+    if variable == "slope":
+        return list(design.numeric_names)
+    return [variable.removeprefix("effect_").replace("__x__", ":")] * size
+
+
+def _column(rows: list[Effect], name: str) -> npt.NDArray[np.float64]:
+    return np.array([getattr(row, name) for row in rows], dtype=np.float64)
+
+
+def _write_posterior(fit: Fit) -> Callable[[Path], None]:
+    return lambda path: save_fit(fit, path)
+
+
+def _tell(progress: Report | None, text: str) -> None:
+    if progress is not None:
+        progress(text, 0.0)
