@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 _EXPORTS = {
     "read_posts": "tables.reader",
     "simulate_posts": "tables.simulate",
+    "export_table": "tables.export",
     "load_spec": "hierarchy.spec",
     "build_design": "hierarchy.design",
     "build_model": "hierarchy.model",
