@@ -11,6 +11,7 @@ from influbayes.hierarchy.coding import coords_of, dims_of
 from influbayes.hierarchy.priors import log_density_scale
 from influbayes.hierarchy.spec import ScalePrior
 from influbayes.inference.convergence import find_worst_convergence
+from influbayes.inference.densities import NoScales
 from influbayes.inference.expansion import Expansions
 from influbayes.inference.laplace import (
     Model,
@@ -20,7 +21,6 @@ from influbayes.inference.laplace import (
     run_attempt,
     sample_laplace,
 )
-from influbayes.inference.densities import NoScales
 from influbayes.inference.likelihood import Slope
 from influbayes.inference.proposal import Proposal, Proposed
 from influbayes.inference.scales import Prior

@@ -423,7 +423,7 @@ def test_typed_cells_become_plain_text(value: object, text: str) -> None:
 
 
 def test_secrets_are_not_shown() -> None:
-    environment = {"DB_PASSWORD": "correcthorse", "HOME": "/home/me", "API_KEY": "abc"}
+    environment = {"DB_PASSWORD": "correcthorse", "HOME": "/somewhere/me", "API_KEY": "abc"}
     texts = {
         "SELECT 'correcthorse'": "SELECT '***'",
         "postgres://u:pw@h/db": "postgres://u:***@h/db",

@@ -40,6 +40,8 @@ CORRECTION_PILOT = 2000
 CORRECTION_BUDGET = 60_000
 JOINT_SHARE = 0.5
 CHECKED_DRAWS = 16
+PLANNED_NODES = 11
+"""Nodes with which the proposal is made; where the chain needs more, so does the proposal."""
 EARLY_QUADRATURE_SD = 0.01
 """Stricter than the certificate, so that a run is not made in vain."""
 THINNING = ((1, 0.97), (2, 0.8), (3, 0.7), (4, 0.6), (6, 0.5))
@@ -95,13 +97,13 @@ def sample_laplace(
     start = time.perf_counter()
     rng = np.random.default_rng(seed)
     attempts: list[Attempt] = []
+    model, plan = _prepare(design, rng, nodes=PLANNED_NODES, progress=progress)
     for nodes in NODES:
-        _tell(progress, "finding the posterior", 0.0)
-        model = read_model(design, nodes=nodes)
-        plan = make_plan(model.likelihood, model.prior, rng, work=len(model.likelihood.X))
-        model = _guide_model(model, plan)
+        if nodes > PLANNED_NODES and isinstance(model.likelihood, PopulationLikelihood):
+            model, plan = _prepare(design, rng, nodes=nodes, progress=progress)
+        model = _use_nodes(model, nodes)
         pilot = pick_proposal(model, plan, rng)
-        if nodes != NODES[-1] and pilot.quadrature > EARLY_QUADRATURE_SD:
+        if nodes != NODES[-1] and not pilot.quadrature <= EARLY_QUADRATURE_SD:
             continue
         attempts += _attempt_twice(model, pilot, rng, chains=chains, draws=draws, progress=progress)
         if not _needs_nodes(attempts[-1]):
@@ -139,10 +141,19 @@ def read_model(design: Design, *, nodes: int = NODES[0]) -> Model:
     return Model(design=design, coding=coding, prior=prior, likelihood=likelihood)
 
 
-def _guide_model(model: Model, plan: Plan) -> Model:
-    """Tell the likelihood of a population where the modes of its levels are."""
+def _prepare(design: Design, rng: np.random.Generator, *, nodes: int, progress: Progress | None) -> tuple[Model, Plan]:
+    """Read the rows and find where the posterior is; a population's likelihood is told where its levels' modes are."""
+    _tell(progress, "finding the posterior", 0.0)
+    model = read_model(design, nodes=nodes)
+    plan = make_plan(model.likelihood, model.prior, rng, work=len(model.likelihood.X))
     if isinstance(model.likelihood, PopulationLikelihood):
-        return replace(model, likelihood=model.likelihood.guided_by(plan.expansions))
+        model = replace(model, likelihood=model.likelihood.guided_by(plan.expansions))
+    return model, plan
+
+
+def _use_nodes(model: Model, nodes: int) -> Model:
+    if isinstance(model.likelihood, PopulationLikelihood):
+        return replace(model, likelihood=replace(model.likelihood, nodes=nodes))
     return model
 
 

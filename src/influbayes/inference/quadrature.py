@@ -19,7 +19,7 @@ from influbayes.inference.levels import Chunk, cut_chunks
 from influbayes.inference.likelihood import Slope, add_rows, choose_rows, run_blocks, split, weigh_squares
 from influbayes.inference.population import draw_level_effects
 
-NODES = (11, 21, 41, 81)
+NODES = (7, 11, 21, 41, 81)
 """Nodes to try, one after the other, until more of them change nothing that matters."""
 
 _FEW_NODES = 11
