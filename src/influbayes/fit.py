@@ -6,6 +6,7 @@ Takes command-line words; makes a run folder and one screen of text. Knows exit 
 from __future__ import annotations
 
 import argparse
+import io
 import shlex
 import signal
 import sys
@@ -18,9 +19,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from influbayes.errors import InflubayesError, UsageError
+from influbayes.errors import InflubayesError, Interrupted, UsageError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from influbayes.hierarchy.spec import Specification
     from influbayes.tables.posts import PostsTable
 
@@ -40,6 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if argv is None else argv)
     arguments = build_parser().parse_args(words)
+    _escape_unprintable()
     try:
         with _stop_on_sigterm():
             return run_fit(arguments, command=shlex.join(["influbayes", "fit", *words]))
@@ -91,22 +95,28 @@ def build_parser() -> argparse.ArgumentParser:
 
 def run_fit(arguments: argparse.Namespace, *, command: str) -> int:
     """Do what the arguments say; return 0, or 4 where everything is withheld."""
-    from rich.console import Console
-
     from influbayes.inference.engine import check_settings
-    from influbayes.reporting.progress import show_progress
+    from influbayes.reporting.progress import make_console, show_progress
 
     _check_prob(arguments.prob)
     check_settings(engine=arguments.engine, draws=arguments.draws, chains=arguments.chains, seed=arguments.seed)
-    console = Console(stderr=False, soft_wrap=False, emoji=False, markup=False, highlight=False)
+    console = make_console(on_loss=_say_lost)
     references, mapping = _split_pairs(arguments.reference, "--reference"), _split_pairs(arguments.map, "--map")
     with show_progress(console, quiet=arguments.quiet) as progress:
         results, folder = _analyse(arguments, references, mapping, command, progress)
     if not arguments.quiet:
-        from influbayes.reporting.terminal import print_screen
-
-        print_screen(results, console=console, paths={"report": folder / "report.html", "folder": folder})
+        _print_answer(results, folder, console)
     return 4 if results["status"] == "withheld" else 0
+
+
+def _print_answer(results: dict[str, Any], folder: Path, console: Console) -> None:
+    from influbayes.reporting.run_folder import say_published
+    from influbayes.reporting.terminal import print_screen
+
+    try:
+        print_screen(results, console=console, paths={"report": folder / "report.html", "folder": folder})
+    except KeyboardInterrupt as reason:
+        raise Interrupted(say_published(folder)) from reason
 
 
 def _analyse(
@@ -202,14 +212,37 @@ def _stop(number: int, frame: object) -> None:
 
 def _say_defect(defect: Exception) -> str:
     """Write the traceback to a log file and return a short message that names it."""
-    with tempfile.NamedTemporaryFile(
-        "w", prefix="influbayes-defect-", suffix=".log", delete=False, encoding="utf-8"
-    ) as log:
-        log.write("".join(traceback.format_exception(defect)))
     return (
         f"influbayes fit: a defect of influbayes, not of your data ({type(defect).__name__}). Nothing is left "
-        f"half written. Please report it with {log.name}."
+        f"half written. Please report it with {_write_log(defect)}."
     )
+
+
+def _write_log(defect: Exception) -> str:
+    """Return the name of the log file; where none can be written, the lines of code the defect came through."""
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="influbayes-defect-", suffix=".log", delete=False, encoding="utf-8", errors="backslashreplace"
+        ) as log:
+            log.write("".join(traceback.format_exception(defect)))
+    except OSError:
+        frames = traceback.extract_tb(defect.__traceback__)[-3:]
+        places = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames]
+        return f"these words (no log file could be written): {', '.join(places)}"
+    return log.name
+
+
+def _escape_unprintable() -> None:
+    """Print what the terminal's encoding does not hold as an escape: a label is no reason to fail."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _say_lost(reason: OSError) -> None:
+    """Say that standard output is lost; not where its reader has just seen enough (`| head`)."""
+    if not isinstance(reason, BrokenPipeError):
+        print(f"influbayes fit: the screen cannot be printed ({reason.strerror}); the run goes on.", file=sys.stderr)
 
 
 if __name__ == "__main__":

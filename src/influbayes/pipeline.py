@@ -5,6 +5,7 @@ Each step is a function of the room that owns it; nothing is computed here.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,8 +16,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from influbayes.effects.averages import average_posts
+from influbayes.effects.calibration_curve import estimate_calibration
 from influbayes.effects.contrasts import estimate_effects, make_claims
-from influbayes.effects.criticism import check_predictions, estimate_calibration
+from influbayes.effects.criticism import check_predictions
 from influbayes.effects.estimands import Claim, Effect, Probability, estimate_probability
 from influbayes.effects.leave_one_out import estimate_loo
 from influbayes.effects.sensitivity import assess_sensitivity
@@ -27,7 +29,7 @@ from influbayes.gate.convergence import judge_certificate, judge_convergence, ju
 from influbayes.gate.separation import find_separation
 from influbayes.gate.thresholds import MAX_RHAT, MIN_ESS
 from influbayes.gate.wording import judge_probability, judge_sensitivity
-from influbayes.hierarchy.coding import code_design
+from influbayes.hierarchy.coding import code_design, coords_of, dims_of
 from influbayes.hierarchy.design import Design, build_design
 from influbayes.hierarchy.posterior import Fit, save_fit
 from influbayes.hierarchy.spec import (
@@ -140,11 +142,12 @@ def answer_question(
     averages = average_posts(fit)
     effects = estimate_effects(fit, prob=settings.prob, averages=averages)
     _tell(progress, "checking predictions")
+    loo = estimate_loo(fit)
     checks = check_predictions(fit, seed=settings.seed, creators=_list_creators(posts, design))
     diagnostics = (
         *diagnose(fit, effects),
         *judge_predictions(checks, question=design.question),
-        judge_loo(estimate_loo(fit), question=design.question),
+        judge_loo(loo, question=design.question),
         *_judge_table(design),
         *(judge_probability(name, value, question=design.question) for name, value in probabilities.items()),
     )
@@ -155,7 +158,7 @@ def answer_question(
         claims=claims,
         probabilities=probabilities,
         checks=checks,
-        calibration=estimate_calibration(fit, seed=settings.seed),
+        calibration=estimate_calibration(fit, seed=settings.seed, loo=loo),
         diagnostics=(*diagnostics, *_judge_priors(fit, settings, failed=_is_unreliable(diagnostics))),
     )
 
@@ -342,10 +345,12 @@ def _list_creators(posts: PostsTable, design: Design) -> npt.NDArray[Any] | None
 
 
 def _name_quantities(fit: Fit) -> list[str]:
+    """Return the name of every number of every variable, as "effect_Influencer_Tier[Micro]"."""
+    dims, coords = dims_of(fit.design), coords_of(fit.design)
     return [
-        name if values.ndim == 2 else f"{name}{list(map(int, index))}"
-        for name, values in fit.draws.items()
-        for index in np.ndindex(values.shape[2:])
+        f"{name}[{', '.join(labels)}]" if labels else name
+        for name in fit.draws
+        for labels in itertools.product(*(coords[dim] for dim in dims[name]))
     ]
 
 

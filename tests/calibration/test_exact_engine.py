@@ -40,8 +40,8 @@ CASES = {
         TableShape(fewest=30, most=200),
         250,
     ),
-    "no pooling": (load_spec("no_pooling"), TableShape(fewest=30, most=200), 150),
-    "creators": (load_spec("conversion_creator"), TableShape(fewest=40, most=120), 120),
+    "no pooling": (load_spec("no_pooling"), TableShape(fewest=30, most=200), 170),
+    "creators": (load_spec("conversion_creator"), TableShape(fewest=40, most=120), 80),
 }
 BUGS = {
     "tiers swapped": lambda e: change_effects(e, lambda x: x[..., [1, 0, 2]]),
@@ -74,6 +74,14 @@ def test_a_bug_planted_on_the_exact_engine_is_caught(name):
     experiment = Experiment(
         specification=spec, engine=engine, shape=TableShape(fewest=60, most=120), draws=DRAWS, seed=12
     )
-    record = calibrate_engine(experiment, replications=200, fresh=200)
+    record = calibrate_engine(experiment, replications=100, fresh=100)
     assert record.status == "failed"
     assert np.any([failure.adjusted < 0.001 for failure in record.fresh.failures])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["conversion", "conversion_creator"])
+def test_the_default_models_are_calibrated_as_users_run_them(name):
+    experiment = Experiment(specification=load_spec(name), engine=laplace.sample_laplace, seed=13)
+    record = calibrate_engine(experiment, replications=2000, workers=2)
+    assert record.status == "calibrated", record.because

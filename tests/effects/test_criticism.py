@@ -10,9 +10,9 @@ from scipy.special import expit, logit, logsumexp
 from scipy.stats import binom
 
 from influbayes.effects import criticism, leave_one_out
+from influbayes.effects.calibration_curve import estimate_calibration
 from influbayes.effects.criticism import (
     check_predictions,
-    estimate_calibration,
     number_tenths,
     take_rows,
     thin_fit,
@@ -234,13 +234,21 @@ def test_leaving_out_many_rows_at_once_equals_arviz_row_by_row():
     rng = np.random.default_rng(3)
     log_lik = -np.abs(rng.standard_t(4, (4000, 60))) * rng.uniform(0.01, 3, 60)
     log_lik[:, :3] = [-0.7, -0.2, -3.0]
-    elpd, k, p = leave_out(log_lik)
+    eta = rng.normal(size=(4000, 60))
+    elpd, k, p, predicted = leave_out(log_lik, eta)
     for row in range(60):
         weights, shape = smooth_log_weights(-log_lik[:, row])
         expected = float(logsumexp(weights + log_lik[:, row]))
         assert elpd[row] == pytest.approx(expected, rel=1e-10)
         assert k[row] == pytest.approx(shape, abs=1e-8)
         assert p[row] == pytest.approx(logsumexp(log_lik[:, row]) - np.log(4000) - expected, abs=1e-10)
+        assert predicted[row] == pytest.approx(np.exp(weights) @ expit(eta[:, row]), rel=1e-9)
+
+
+def test_the_left_out_probability_is_that_of_the_other_posts():
+    ones, zeros = 30, 70
+    found = estimate_loo(make_beta_fit(ones, zeros)).probabilities
+    assert found == pytest.approx(np.repeat([ones / 101, (ones + 1) / 101], [ones, zeros]), abs=0.003)
 
 
 def test_thinning_spreads_over_the_chain_and_keeps_four_hundred():

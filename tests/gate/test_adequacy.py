@@ -102,7 +102,17 @@ def test_separation_adds_words_and_names_the_columns():
 
 
 def loo(*k):
-    return LooResult(elpd=-10.0, se=1.0, p=2.0, pareto_k=np.array(k), above_limit=0, rows_used=len(k), draws_used=4000)
+    return LooResult(
+        elpd=-10.0,
+        se=1.0,
+        p=2.0,
+        pareto_k=np.array(k),
+        rows=np.arange(len(k)),
+        probabilities=np.full(len(k), 0.5),
+        above_limit=0,
+        rows_used=len(k),
+        draws_used=4000,
+    )
 
 
 def test_influential_posts_add_words():

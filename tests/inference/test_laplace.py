@@ -12,7 +12,7 @@ from influbayes.hierarchy.priors import log_density_scale
 from influbayes.hierarchy.spec import ScalePrior
 from influbayes.inference.convergence import find_worst_convergence
 from influbayes.inference.densities import NoScales
-from influbayes.inference.expansion import Expansions
+from influbayes.inference.expansion import Expansions, expand_at
 from influbayes.inference.laplace import (
     Model,
     evaluate_target,
@@ -154,7 +154,6 @@ def test_gaussian_target_accepts_nearly_all(size):
         scales=(),
     )
     likelihood = Quadratic(root @ root.T, rng.normal(size=size))
-    from influbayes.inference.expansion import expand_at
 
     expansions = expand_at(likelihood, prior, np.empty((1, 0)), start=prior.mean)
     proposal = Proposal(prior=prior, expansions=expansions, scales=NoScales(), heavy=0.05)

@@ -1,4 +1,4 @@
-"""Does the model describe the posts? Predictive checks of cells and tenths, calibration.
+"""Does the model describe the posts? Predictive checks of cells, tenths and creators; thinning of large fits.
 
 Takes a fit and gives frozen numbers without judging them: thresholds belong to the gate. Every replicate comes from
 `hierarchy.predict`. Where rows x draws would be too many, evenly spaced draws (or rows) are used.
@@ -16,14 +16,11 @@ import numpy.typing as npt
 from influbayes.effects.tails import locate_count, locate_variance
 from influbayes.hierarchy.design import Design, FloatArray, IntArray, ModelRows
 from influbayes.hierarchy.posterior import Fit
-from influbayes.hierarchy.predict import LARGEST, expected_value, predictive_draws
+from influbayes.hierarchy.predict import LARGEST, predictive_draws
 
 PASSES = 40_000_000
 """Most rows x draws replicated for one grouping of the rows."""
 
-BINS = 1_000
-POINTS = 100
-BAND_DRAWS = 1_000
 
 _FEWEST_DRAWS = 400
 
@@ -104,40 +101,6 @@ def check_predictions(
     if creators is not None:
         checks.append(_check_creator_spread(thinned, np.asarray(creators), int(seeds[-1]), probability))
     return tuple(checks)
-
-
-def estimate_calibration(fit: Fit, *, seed: int) -> Calibration:
-    """Estimate how often posts convert at each predicted probability.
-
-    Rows are sorted by posterior mean probability, in at most 1,000 bins of like predictions; the band comes from the
-    same isotonic fit of up to 1,000 replicated tables (Dimitriadis et al. 2021, 10.1073/pnas.2016191118).
-
-    Parameters
-    ----------
-    fit : Fit
-    seed : int
-        Seed of the replication.
-
-    Returns
-    -------
-    Calibration
-        At most 100 points, probabilities 0 to 1.
-    """
-    from scipy.optimize import isotonic_regression
-
-    rows = fit.design.rows
-    mean = _mean_probabilities(thin_fit(fit, PASSES // max(1, len(rows))))
-    bins = _bin_predictions(mean)
-    trials = np.bincount(bins, fit.design.trials)
-    predicted = np.bincount(bins, mean * fit.design.trials) / trials
-    share = np.bincount(bins, fit.design.conversions) / trials
-    thinned = thin_fit(fit, min(BAND_DRAWS, PASSES // max(1, len(rows))))
-    replicated = predictive_draws(thinned, by=bins, seed=seed).reshape(-1, len(trials)) / trials
-    fits = np.stack([isotonic_regression(table, weights=trials).x for table in replicated])
-    lower, upper = np.quantile(fits, [0.005, 0.995], axis=0)
-    shown = np.unique(np.linspace(0, len(trials) - 1, min(POINTS, len(trials))).astype(np.int64))
-    observed = isotonic_regression(share, weights=trials).x
-    return Calibration(predicted=predicted[shown], observed=observed[shown], lower=lower[shown], upper=upper[shown])
 
 
 def thin_fit(fit: Fit, most: int) -> Fit:
@@ -262,19 +225,3 @@ def _check_creator_spread(
         tail=tail,
         probability=probability,
     )
-
-
-def _mean_probabilities(fit: Fit) -> FloatArray:
-    """Return (rows,) posterior means of the expected value, in blocks of rows."""
-    rows, draws = fit.design.rows, fit.draws["intercept"].size
-    size = max(1, LARGEST // (4 * draws))
-    parts = (slice(start, start + size) for start in range(0, len(rows), size))
-    return np.concatenate([expected_value(fit, take_rows(rows, part)).mean(axis=(0, 1)) for part in parts])
-
-
-def _bin_predictions(mean: FloatArray) -> IntArray:
-    """Number at most 1,000 bins in order of prediction; equal predictions share a bin."""
-    _, places, counts = np.unique(np.round(mean, 12), return_inverse=True, return_counts=True)
-    middle = (np.cumsum(counts) - counts / 2.0) / len(mean)
-    bins = np.arange(len(counts)) if len(counts) <= BINS else (BINS * middle).astype(np.int64)
-    return np.unique(bins, return_inverse=True)[1][places].astype(np.int64)

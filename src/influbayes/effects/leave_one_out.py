@@ -21,6 +21,8 @@ LOO_ROWS = 5_000
 PARETO_LIMIT = 0.7
 _PRIOR_DRAWS = 10.0
 _FITTED = 64
+_LEAST_TAIL = 5
+_EQUAL = 1e-8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,13 +31,16 @@ class LooResult:
 
     `elpd` is the expected log predictive density of the whole table (sum over its rows), `se` its standard error, `p`
     the effective number of parameters; `pareto_k` (rows_used,) in the order of the rows used, `above_limit` how many
-    are above 0.7. `note` says in a sentence where only part of the rows or draws was used, else None.
+    are above 0.7. `rows` are the rows used, `probabilities` their probability of a conversion predicted without their
+    own outcome. `note` says in a sentence where only part of the rows or draws was used, else None.
     """
 
     elpd: float
     se: float
     p: float
     pareto_k: FloatArray
+    rows: IntArray
+    probabilities: FloatArray
     above_limit: int
     rows_used: int
     draws_used: int
@@ -57,14 +62,16 @@ def estimate_loo(fit: Fit) -> LooResult:
     thinned = thin_fit(fit, LARGEST // len(chosen))
     rows = take_rows(fit.design.rows, chosen)
     first, place = _find_alike(rows)
-    parts = [leave_out(log_lik) for log_lik in _iterate_log_likelihood(thinned, take_rows(rows, first))]
-    elpd, k, p = (np.concatenate(column)[place] for column in zip(*parts, strict=True))
+    parts = [leave_out(log_lik, eta) for log_lik, eta in _iterate_log_likelihood(thinned, take_rows(rows, first))]
+    elpd, k, p, probabilities = np.concatenate(parts, axis=1)[:, place]
     total = len(fit.design.rows)
     return LooResult(
         elpd=float(elpd.mean() * total),
         se=_standard_error(elpd, total),
         p=float(p.mean() * total),
         pareto_k=k,
+        rows=chosen,
+        probabilities=np.clip(probabilities, 0.0, 1.0),
         above_limit=int((~(k <= PARETO_LIMIT)).sum()),
         rows_used=len(chosen),
         draws_used=int(thinned.draws["intercept"].size),
@@ -72,18 +79,19 @@ def estimate_loo(fit: Fit) -> LooResult:
     )
 
 
-def leave_out(log_lik: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+def leave_out(log_lik: FloatArray, eta: FloatArray) -> FloatArray:
     """Leave each row out in turn.
 
     Parameters
     ----------
-    log_lik : (draws, rows) array
-        Log likelihood of each row at each draw.
+    log_lik, eta : (draws, rows) arrays
+        Log likelihood and linear predictor of each row at each draw.
 
     Returns
     -------
-    tuple of ndarray
-        elpd, Pareto k and effective number of parameters, each (rows,). The smoothing equals ArviZ's.
+    ndarray
+        (4, rows): elpd, Pareto k, effective number of parameters, and the probability of a conversion predicted without
+        the row. The smoothing equals ArviZ's.
     """
     ratios = np.ascontiguousarray(-log_lik.T)
     ratios -= ratios.max(axis=1, keepdims=True)
@@ -92,28 +100,35 @@ def leave_out(log_lik: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     places = np.argpartition(ratios, count - tail - 1, axis=1)[:, count - tail - 1 :]
     places = np.take_along_axis(places, np.argsort(np.take_along_axis(ratios, places, 1), axis=1), 1)
     largest = np.take_along_axis(ratios, places, 1)
-    columns = np.empty((3, len(ratios)))
-    smooth = (largest[:, 1] - largest[:, 0] > 0) & (largest[:, -1] - largest[:, 1] > 1e-8) & (tail >= 5)
+    weights, k = np.empty_like(ratios), np.empty(len(ratios))
+    smooth = (largest[:, 1] - largest[:, 0] > 0) & (largest[:, -1] - largest[:, 1] > _EQUAL) & (tail >= _LEAST_TAIL)
     for row in np.flatnonzero(~smooth):
-        columns[:, row] = _leave_out_row(log_lik[:, row])
+        weights[row], k[row] = smooth_log_weights(-log_lik[:, row])
     for part in np.array_split(np.flatnonzero(smooth), max(1, int(np.ceil(smooth.sum() / _FITTED)))):
-        columns[:, part] = _leave_out_smooth(log_lik.T[part], ratios[part], largest[part], places[part, 1:])
-    return columns[0], columns[1], columns[2]
+        weights[part], k[part] = _smooth(ratios[part], largest[part], places[part, 1:])
+    return _score(weights, k, log_lik.T, eta.T)
 
 
-def _leave_out_smooth(log_lik: FloatArray, ratios: FloatArray, largest: FloatArray, places: IntArray) -> FloatArray:
-    """Return elpd, k and p (3, rows) with the largest ratios replaced by quantiles of the fitted Pareto tail."""
+def _score(weights: FloatArray, k: FloatArray, log_lik: FloatArray, eta: FloatArray) -> FloatArray:
+    """Return elpd, k, p and the predicted probability (4, rows) under log weights (rows, draws)."""
+    total = _log_sum(weights)
+    elpd = _log_sum(weights + log_lik) - total
+    predicted = np.exp(_log_sum(weights - np.logaddexp(0.0, -eta)) - total)
+    return np.stack([elpd, k, _log_sum(log_lik) - np.log(log_lik.shape[1]) - elpd, predicted])
+
+
+def _smooth(ratios: FloatArray, largest: FloatArray, places: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Return log weights (rows, draws) with the largest replaced by quantiles of the fitted Pareto tail, and k."""
     cutoff = np.exp(largest[:, :1])
     k, sigma = _fit_tails(np.exp(largest[:, 1:]) - cutoff)
     p = np.arange(0.5, places.shape[1]) / places.shape[1]
     with np.errstate(invalid="ignore"):
         smoothed = np.log(cutoff + sigma[:, None] * np.expm1(-k[:, None] * np.log1p(-p)) / k[:, None])
     usable = np.isfinite(smoothed).all(axis=1)
-    weights = ratios.copy()
     kept = np.where(usable[:, None], np.minimum(smoothed, largest[:, -1:]), largest[:, 1:])
+    weights = ratios.copy()
     np.put_along_axis(weights, places, kept, axis=1)
-    elpd = _log_sum(weights + log_lik) - _log_sum(weights)
-    return np.stack([elpd, np.where(np.isnan(k), np.inf, k), _log_sum(log_lik) - np.log(log_lik.shape[1]) - elpd])
+    return weights, np.where(np.isnan(k), np.inf, k)
 
 
 def _fit_tails(exceedances: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -135,13 +150,6 @@ def _fit_tails(exceedances: FloatArray) -> tuple[FloatArray, FloatArray]:
     return k, -shape / best
 
 
-def _leave_out_row(log_lik: FloatArray) -> tuple[float, float, float]:
-    """Leave one row out; where its weights are equal to rounding there is nothing to smooth and k is 0."""
-    log_weights, k = smooth_log_weights(-log_lik)
-    elpd = float(_log_sum((log_weights + log_lik)[None])[0])
-    return elpd, k, float(_log_sum(log_lik[None])[0]) - float(np.log(len(log_lik))) - elpd
-
-
 def _log_sum(values: FloatArray) -> FloatArray:
     """Return log(sum(exp(values))) over the last axis."""
     top = values.max(axis=-1, keepdims=True)
@@ -155,15 +163,15 @@ def _find_alike(rows: ModelRows) -> tuple[IntArray, IntArray]:
     return first, place.ravel()
 
 
-def _iterate_log_likelihood(fit: Fit, rows: ModelRows) -> Iterator[FloatArray]:
-    """Yield the log likelihood (draws, block of rows), binomial coefficients included."""
+def _iterate_log_likelihood(fit: Fit, rows: ModelRows) -> Iterator[tuple[FloatArray, FloatArray]]:
+    """Yield log likelihood (binomial coefficients included) and linear predictor, each (draws, block of rows)."""
     from scipy.special import gammaln
 
     conversions, trials = np.asarray(rows.conversions), np.asarray(rows.trials)
     coefficient = gammaln(trials + 1.0) - gammaln(conversions + 1.0) - gammaln(trials - conversions + 1.0)
     for part, eta in iterate_blocks(fit, rows):
         density = conversions[part] * eta - trials[part] * np.logaddexp(0.0, eta) + coefficient[part]
-        yield density.reshape(-1, density.shape[-1])
+        yield density.reshape(-1, density.shape[-1]), eta.reshape(-1, eta.shape[-1])
 
 
 def _standard_error(elpd: FloatArray, total: int) -> float:

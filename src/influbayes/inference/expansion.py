@@ -155,12 +155,15 @@ def expand_at(
     theta = np.broadcast_to(start, (len(phi), prior.size)).copy()
     slope = likelihood.expand(theta, phi)
     decrement = np.full(len(phi), np.inf)
+    stuck = np.zeros(len(phi), dtype=bool)
     for _ in range(_STEPS):
         step, decrement = _propose_step(slope, precision, prior, theta)
-        moving = decrement > _DECREMENT
+        moving = (decrement > _DECREMENT) & ~stuck
         if not moving.any():
             break
-        theta, slope = _take_step(likelihood, prior, phi, precision, theta, slope, np.where(moving[:, None], step, 0.0))
+        step = np.where(moving[:, None], step, 0.0)
+        theta, slope, failed = _take_step(likelihood, prior, phi, precision, theta, slope, step)
+        stuck[failed] = True
     linear = np.einsum("mpq,mq->mp", slope.curvature, theta) + slope.gradient
     return Expansions(
         phi=phi,
@@ -196,8 +199,8 @@ def _take_step(
     theta: FloatArray,
     slope: Slope,
     step: FloatArray,
-) -> tuple[FloatArray, Slope]:
-    """Go `step`, halved at each point until the penalised likelihood does not fall there."""
+) -> tuple[FloatArray, Slope, IntArray]:
+    """Go `step`, halved at each point until the penalised likelihood does not fall there; say where it always does."""
     before = _penalise(slope.value, precision, prior, theta)
     waiting = np.flatnonzero(np.abs(step).max(axis=1) > 0)
     theta, slope = theta.copy(), replace(slope)
@@ -215,7 +218,7 @@ def _take_step(
         if not len(waiting):
             break
         share /= 2.0
-    return theta, Slope(value=value, gradient=gradient, curvature=curvature)
+    return theta, Slope(value=value, gradient=gradient, curvature=curvature), waiting
 
 
 def _penalise(value: FloatArray, precision: FloatArray, prior: Prior, theta: FloatArray) -> FloatArray:

@@ -20,6 +20,7 @@ from influbayes.hierarchy.posterior import EngineRun, Fit
 from influbayes.inference import certificate as judging
 from influbayes.inference.certificate import Certificate, is_certified
 from influbayes.inference.densities import StudentMixture
+from influbayes.inference.expansion import condition, evaluate_marginal
 from influbayes.inference.likelihood import DenseLikelihood, read_dense
 from influbayes.inference.metropolis import STARTS, Chains, expect_acceptance, run_chains
 from influbayes.inference.plan import Plan, make_plan
@@ -276,7 +277,7 @@ def certify(
             judging.measure_reach(kept.reshape(flat.size, -1), np.hstack((proposed.theta, proposed.phi))),
             judging.MAX_REACH,
         ),
-        "mode_found": judging.judge_value(float(np.max(proposal.expansions.decrement)), judging.MAX_NEWTON_GAIN),
+        "mode_found": judging.judge_value(_measure_gain(proposal), judging.MAX_NEWTON_GAIN),
         "condition": judging.judge_value(_measure_condition(proposal, proposed.phi[flat[:1]]), judging.MAX_CONDITION),
     }
     if proposal.joint is None:
@@ -288,9 +289,14 @@ def certify(
     return entries
 
 
-def _measure_condition(proposal: Proposal, phi: FloatArray) -> float:
-    from influbayes.inference.expansion import condition
+def _measure_gain(proposal: Proposal) -> float:
+    """Return what another Newton step promises at the worst point, times the marginal there against the highest."""
+    made = proposal.expansions
+    value = evaluate_marginal(made, proposal.prior, made.phi)
+    return float(np.max(made.decrement * np.exp(value - value.max())))
 
+
+def _measure_condition(proposal: Proposal, phi: FloatArray) -> float:
     factor = condition(proposal.expansions, proposal.prior, phi).factor[0]
     return float(np.linalg.cond(factor) ** 2)
 

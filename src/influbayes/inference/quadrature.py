@@ -28,7 +28,7 @@ _NUMBERS = 32_768
 _NEWTON_STEPS = 60
 _CLOSE = 0.5
 _NEAR = 1.0
-_VERY_CLOSE = 1e-8
+_VERY_CLOSE = 1e-5
 _FARTHEST = 12.0
 
 
@@ -180,11 +180,11 @@ class PopulationLikelihood:
         curvature = np.zeros((len(theta), len(theta)))
         for part in parts:
             value, gradient, curvature = value + part.value, gradient + part.gradient, curvature + part.curvature
-        return Slope(value=value, gradient=gradient, curvature=curvature)
+        return Slope(value=value, gradient=gradient, curvature=_lift(curvature))
 
     def _expand_chunk(self, chunk: Chunk, theta: FloatArray, log_scale: float, nodes: int) -> Slope:
         eta, scale = chunk.X @ theta[:, None], float(np.exp(log_scale))
-        z, width = self.find_level_modes(chunk, eta, theta[None], np.array([log_scale]))
+        z, width = self.find_level_modes(chunk, eta, theta[None], np.array([log_scale]), close=_VERY_CLOSE)
         x, log_weight = make_nodes(nodes)
         at = z + width * x[:, None, None]
         value = chunk.conversions[:, None] * scale * at - chunk.sum_shifted(eta, scale * at).log
@@ -240,6 +240,12 @@ class PopulationLikelihood:
 
             run_blocks(work, blocks)
         return effects
+
+
+def _lift(curvature: FloatArray) -> FloatArray:
+    """Return the curvature (P, P) with negative eigenvalues, an error of quadrature, raised to 0."""
+    values, vectors = np.linalg.eigh(curvature)
+    return curvature if values[0] >= 0 else np.asarray((vectors * np.maximum(values, 0.0)) @ vectors.T)
 
 
 def _halve(z: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
