@@ -126,7 +126,9 @@ def _analyse(
     from influbayes.pipeline import Settings, analyse_posts, build_designs, draw_model, make_files
     from influbayes.reporting.results import collect_results, list_facts
     from influbayes.reporting.run_folder import publish_run, reserve_run
+    from influbayes.tables.query import redact_secrets
 
+    shown = redact_secrets(command)
     progress("reading the posts", 0.0)
     posts, spec, choice = _read(arguments, references, mapping)
     build_designs(posts, spec)  # what cannot be fitted is refused before any folder is made
@@ -140,7 +142,7 @@ def _analyse(
     name = Path(posts.file).stem or "run"
     needed = _BYTES_A_NUMBER * arguments.draws * arguments.chains * 200
     with reserve_run(arguments.out, name=name, overwrite=arguments.overwrite, needed_bytes=needed) as place:
-        analysis = analyse_posts(posts, spec, choice=choice, settings=settings, command=command, progress=progress)
+        analysis = analyse_posts(posts, spec, choice=choice, settings=settings, command=shown, progress=progress)
         progress("writing the report", 0.0)
         results = collect_results(analysis, mermaid=draw_model(analysis), created=_now())
         return results, publish_run(place, make_files(analysis, results), facts=list_facts(results))

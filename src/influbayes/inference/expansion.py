@@ -15,8 +15,10 @@ from influbayes.hierarchy.design import FloatArray, IntArray
 from influbayes.inference.likelihood import Likelihood, Slope
 from influbayes.inference.scales import Prior
 
-_STEPS = 60
-_HALVINGS = 12
+_STEPS = 40
+_HALVINGS = 8
+_SLACK = 1e-3
+"""Fall of the log density that is taken for rounding, and for the error of quadrature near a mode."""
 _DECREMENT = 1e-5
 _LONGEST_STEP = 4.0
 _JITTER = 1e-12
@@ -210,7 +212,7 @@ def _take_step(
         trial = theta[waiting] + share * step[waiting]
         found = likelihood.expand(trial, phi[waiting])
         after = _penalise(found.value, precision[waiting], prior, trial)
-        good = after >= before[waiting] - 1e-9 * (1.0 + np.abs(before[waiting]))
+        good = after >= before[waiting] - _SLACK
         at = waiting[good]
         theta[at], value[at] = trial[good], found.value[good]
         gradient[at], curvature[at] = found.gradient[good], found.curvature[good]

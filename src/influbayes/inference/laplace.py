@@ -21,7 +21,7 @@ from influbayes.inference import certificate as judging
 from influbayes.inference.certificate import Certificate, is_certified
 from influbayes.inference.densities import StudentMixture
 from influbayes.inference.expansion import condition, evaluate_marginal
-from influbayes.inference.likelihood import DenseLikelihood, read_dense
+from influbayes.inference.likelihood import DenseLikelihood, hold_blas, read_dense
 from influbayes.inference.metropolis import STARTS, Chains, expect_acceptance, run_chains
 from influbayes.inference.plan import Plan, make_plan
 from influbayes.inference.proposal import Proposal, Proposed, correct_residuals
@@ -96,22 +96,9 @@ def sample_laplace(
         `run.certificate` says whether the draws may be used (`is_certified`); every attempt is a rung.
     """
     start = time.perf_counter()
-    rng = np.random.default_rng(seed)
-    attempts: list[Attempt] = []
-    model, plan = _prepare(design, rng, nodes=PLANNED_NODES, progress=progress)
-    for nodes in NODES:
-        if nodes > PLANNED_NODES and isinstance(model.likelihood, PopulationLikelihood):
-            model, plan = _prepare(design, rng, nodes=nodes, progress=progress)
-        model = _use_nodes(model, nodes)
-        pilot = pick_proposal(model, plan, rng)
-        if nodes != NODES[-1] and not pilot.quadrature <= EARLY_QUADRATURE_SD:
-            continue
-        attempts += _attempt_twice(model, pilot, rng, chains=chains, draws=draws, progress=progress)
-        if not _needs_nodes(attempts[-1]):
-            break
+    with hold_blas():
+        named, attempts = _sample(design, draws=draws, chains=chains, seed=seed, progress=progress)
     best = attempts[-1]
-    _tell(progress, "drawing effects", 0.9)
-    named = name_draws(model, best, rng)
     certificate = {**best.certificate, "finite": judging.judge_value(judging.count_infinite(*named.values()), 0.0)}
     run = EngineRun(
         name_asked="laplace",
@@ -125,6 +112,27 @@ def sample_laplace(
         certificate=certificate,
     )
     return Fit(design=design, draws=named, sample_stats=_collect_statistics(best), run=run)
+
+
+def _sample(
+    design: Design, *, draws: int, chains: int, seed: int, progress: Progress | None
+) -> tuple[dict[str, FloatArray], list[Attempt]]:
+    """Return the draws by variable and all attempts; more nodes of quadrature where the fewer are not enough."""
+    rng = np.random.default_rng(seed)
+    attempts: list[Attempt] = []
+    model, plan = _prepare(design, rng, nodes=PLANNED_NODES, progress=progress)
+    for nodes in NODES:
+        if nodes > PLANNED_NODES and isinstance(model.likelihood, PopulationLikelihood):
+            model, plan = _prepare(design, rng, nodes=nodes, progress=progress)
+        model = _use_nodes(model, nodes)
+        pilot = pick_proposal(model, plan, rng)
+        if nodes != NODES[-1] and not pilot.quadrature <= EARLY_QUADRATURE_SD:
+            continue
+        attempts += _attempt_twice(model, pilot, rng, chains=chains, draws=draws, progress=progress)
+        if not _needs_nodes(attempts[-1]):
+            break
+    _tell(progress, "drawing effects", 0.9)
+    return name_draws(model, attempts[-1], rng), attempts
 
 
 def read_model(design: Design, *, nodes: int = NODES[0]) -> Model:

@@ -28,6 +28,7 @@ _NUMBERS = 32_768
 _NEWTON_STEPS = 60
 _CLOSE = 0.5
 _NEAR = 1.0
+_QUITE_CLOSE = 0.05
 _VERY_CLOSE = 1e-5
 _FARTHEST = 12.0
 
@@ -184,7 +185,7 @@ class PopulationLikelihood:
 
     def _expand_chunk(self, chunk: Chunk, theta: FloatArray, log_scale: float, nodes: int) -> Slope:
         eta, scale = chunk.X @ theta[:, None], float(np.exp(log_scale))
-        z, width = self.find_level_modes(chunk, eta, theta[None], np.array([log_scale]), close=_VERY_CLOSE)
+        z, width = self.find_level_modes(chunk, eta, theta[None], np.array([log_scale]), close=_QUITE_CLOSE)
         x, log_weight = make_nodes(nodes)
         at = z + width * x[:, None, None]
         value = chunk.conversions[:, None] * scale * at - chunk.sum_shifted(eta, scale * at).log
