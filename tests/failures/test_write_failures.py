@@ -78,15 +78,26 @@ def test_every_step_may_fail(
         said = capfd.readouterr().err
         if failing.seen < at:
             break
+        assert "Traceback" not in said
+        if code == 0:  # the failure did not matter: a folder that is there already, the removal of the old run
+            start_again(old_run, overwrite=overwrite)
+            continue
         assert code == 5, (at, said)
         assert said.startswith(f"influbayes fit: {old_run.parent}"), (at, said)
-        assert "Traceback" not in said
         check_whole(seed=1 if overwrite else None)
     else:
         pytest.fail("no run got through")
     assert at > 1, "the step was never taken"
     assert code == 0
     check_whole(seed=2)
+
+
+def start_again(old_run: Path, *, overwrite: bool) -> None:
+    """The new run is whole; the next start clears away what could not be removed."""
+    assert verify_run(old_run)["seed"] == 2
+    assert fit.main(["posts.csv", "--out", "run", "--seed", "1", "--overwrite", "--quiet"]) == 0
+    if not overwrite:
+        shutil.rmtree(old_run)
 
 
 @pytest.mark.parametrize("at", [1, 2, 3])
@@ -125,7 +136,7 @@ def test_too_little_room_is_said_before_the_work(
     check_whole(seed=1)
 
 
-# --- places that cannot be written -------------------------------------------------------------------------------------
+# --- places that cannot be written ------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -194,7 +205,7 @@ def test_a_missing_parent_is_made(old_run: Path) -> None:
 @pytest.mark.parametrize(
     ("out", "reason"),
     [
-        ("posts.csv/run", "Not a directory"),
+        ("posts.csv/run", "posts.csv: could not be written"),
         ("posts.csv", "exists"),
         ("x" * 256, "File name too long"),
         ("/".join(["x" * 200] * 30), "File name too long"),
@@ -223,7 +234,7 @@ def test_a_long_name_of_a_table_is_cut_for_its_folder(
     verify_run(made)
 
 
-# --- an old run that someone has worked in -----------------------------------------------------------------------------
+# --- an old run that someone has worked in ----------------------------------------------------------------------------
 
 
 def test_overwrite_replaces_an_edited_file_of_the_run(old_run: Path, check_whole: Check) -> None:
@@ -243,7 +254,7 @@ def test_overwrite_never_touches_a_folder_with_a_file_of_someone_else(
     assert (old_run / "plots" / "mine.txt").read_text() == "my notes"
 
 
-# --- with the real engine and the real netCDF --------------------------------------------------------------------------
+# --- with the real engine and the real netCDF ------------------------------------------------------------------------
 
 LIMITED = """
 import resource, sys

@@ -261,3 +261,16 @@ def test_expansions_interpolate_between_their_points():
     np.testing.assert_allclose(curvature[:, 0, 0], [1.5, 3.0])
     np.testing.assert_allclose(linear[:, 0], [0.5, 2.0])
     np.testing.assert_allclose(constant, [5.5, 7.0])
+
+
+def test_engine_starts_without_the_slow_libraries():
+    import subprocess
+    import sys
+
+    code = (
+        "import influbayes.inference.laplace, sys; "
+        "print([name for name in ('pymc', 'pytensor', 'nutpie', 'arviz', 'arviz_stats', 'numba', 'scipy.optimize') "
+        "if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 COLUMNS = 3
 DPI = 130
 COMMON_ALPHA = 0.05
+_LONGEST = 40
 _LINE, _BAD, _WIDE, _NARROW, _INK = "#0072B2", "#D55E00", "#e8ebee", "#cfd6dc", "#1d232b"
 
 
@@ -52,15 +53,16 @@ def _render(record: CalibrationRecord, draw: Callable[[CalibrationRecord], Figur
 def _open_figure(record: CalibrationRecord, *, width: float, height: float, title: str) -> Figure:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height + 0.7), layout="constrained", facecolor="white")
-    figure.suptitle(_escape(f"{title}\n{_describe(record)}"), x=0.01, ha="left", fontsize=10.5, linespacing=1.4)
+    figure = Figure(figsize=(width, height + 0.9), layout="constrained", facecolor="white")
+    figure.suptitle(_escape(f"{title}\n{_describe(record)}"), x=0.01, ha="left", fontsize=10, linespacing=1.4)
     return figure
 
 
 def _describe(record: CalibrationRecord) -> str:
     stage = _shown_stage(record)
     what = "fresh replications" if record.fresh is not None else "replications"
-    return f"{record.model}, engine {record.engine}: {record.status}, {stage.replications:,} {what}, {record.table}"
+    subject = f"{record.model[:_LONGEST]}, engine {record.engine[:_LONGEST]}: {record.status}"
+    return f"{subject}, {stage.replications:,} {what}\n{record.table[: 2 * _LONGEST]}"
 
 
 def _shown_stage(record: CalibrationRecord) -> Stage:
@@ -123,7 +125,7 @@ def _draw_coverages(axes: Axes, shown: list[QuantityFigures], k: int, alpha: flo
     axes.axvline(0.0, color=_INK, linewidth=0.5)
 
 
-def _shorten(name: str, limit: int = 44) -> str:
+def _shorten(name: str, limit: int = 47) -> str:
     return _escape(name if len(name) <= limit else f"{name[: limit - 1]}\u2026")
 
 

@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
-from influbayes.errors import UsageError
+import numpy as np
+
+from influbayes.errors import SamplingFailed, UsageError
 from influbayes.hierarchy.design import Design
 from influbayes.hierarchy.posterior import Fit
 from influbayes.inference.certificate import is_certified
@@ -82,15 +84,22 @@ def fit_model(
     check_settings(engine=engine, draws=draws, chains=chains, seed=seed)
     if engine == "nuts":
         return _name(sample_nuts(design, draws=draws, chains=chains, seed=seed, progress=progress), engine, "asked for")
-    exact = sample_laplace(design, draws=draws, chains=chains, seed=seed, progress=progress)
-    certificate = exact.run.certificate or {}
-    if engine == "laplace":
-        return _name(exact, engine, "asked for")
-    if is_certified(certificate):
-        return _name(exact, engine, f"certified: {say_certificate(certificate)}")
-    why = f"the exact engine was not certified: {say_certificate(certificate)}"
+    try:
+        exact = sample_laplace(design, draws=draws, chains=chains, seed=seed, progress=progress)
+    except np.linalg.LinAlgError as reason:
+        if engine == "laplace":
+            raise SamplingFailed(f"The exact engine broke down ({reason}). Use --engine auto or nuts.") from reason
+        certificate: Mapping[str, Any] = {}
+        why = f"the exact engine broke down ({reason})"
+    else:
+        certificate = exact.run.certificate or {}
+        if engine == "laplace":
+            return _name(exact, engine, "asked for")
+        if is_certified(certificate):
+            return _name(exact, engine, f"certified: {say_certificate(certificate)}")
+        why = f"the exact engine was not certified: {say_certificate(certificate)}"
     fit = sample_nuts(design, draws=draws, chains=chains, seed=seed, progress=progress)
-    failed = {"engine": "laplace", "certificate": dict(certificate)}
+    failed = {"engine": "laplace", "why": why, "certificate": dict(certificate)}
     return _name(replace(fit, run=replace(fit.run, rungs=(failed, *fit.run.rungs))), engine, why)
 
 

@@ -165,7 +165,7 @@ def count_threads() -> int:
 
 def hold_blas() -> AbstractContextManager[object]:
     """Keep BLAS to one thread: `run_blocks` has threads of its own, and both together wait for each other."""
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
 
     limits: AbstractContextManager[object] = threadpool_limits(1, user_api="blas")
     return limits
