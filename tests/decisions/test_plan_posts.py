@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -57,7 +57,7 @@ def test_a_bigger_budget_is_never_worse(make_options, seed, budget, more):
 def test_a_bigger_budget_is_never_worse_under_risk(make_options):
     options = make_options(fees=FEES, values=260)
     scores = [plan_posts(options, budget, risk=0.7).objective for budget in (0, 100, 230, 400)]
-    assert all(later >= earlier - 1e-6 for earlier, later in zip(scores, scores[1:], strict=False))
+    assert all(later >= earlier - 1e-6 for earlier, later in pairwise(scores))
 
 
 def test_the_same_input_gives_the_same_plan_whatever_the_order_of_options(make_options):

@@ -134,6 +134,30 @@ def _spread_values(
     return np.stack(columns, axis=-1).astype(np.float64)
 
 
+def parse_values(text: str) -> float | dict[str, float]:
+    """Return the value of a conversion from "25" or "Mega=30,Micro=20".
+
+    Raises
+    ------
+    UsageError
+        A part is no number of 0 or more, or a level stands there twice.
+    """
+    parts = [part.strip().rpartition("=") for part in text.split(",")]
+    try:
+        found = [(label.strip(), float(amount)) for label, _, amount in parts]
+    except ValueError:
+        found = []
+    labels = [label for label, _ in found]
+    plain = labels == [""]
+    if not found or any(not (0 <= amount < np.inf) for _, amount in found) or len(set(labels)) < len(labels):
+        raise UsageError(
+            f"--value-per-conversion {text!r}: write one amount (25), or one for each level (Mega=30,Micro=20)."
+        )
+    if "" in labels and not plain:
+        raise UsageError(f"--value-per-conversion {text!r}: name the level of every amount (Mega=30,Micro=20).")
+    return found[0][1] if plain else dict(found)
+
+
 def estimate_values(
     amounts: FloatArray, levels: Sequence[str], *, shape: tuple[int, int], seed: int = 20260101
 ) -> dict[str, FloatArray]:

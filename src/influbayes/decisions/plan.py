@@ -237,7 +237,7 @@ def _thin(gains: FloatArray) -> FloatArray:
 def _solve(problem: _Problem) -> tuple[FloatArray, float]:
     """Return the whole posts (option,) of the optimum, and the proven gap."""
     from scipy.optimize import Bounds, LinearConstraint, milp
-    from scipy.sparse import csr_array, hstack
+    from scipy.sparse import csr_array
 
     options = len(problem.fees)
     scenarios = len(problem.gains) if problem.risk > 0 else 0
@@ -249,7 +249,7 @@ def _solve(problem: _Problem) -> tuple[FloatArray, float]:
     if scenarios:
         # Rockafellar and Uryasev (2000): CVaR = max t - mean shortfall below t / tail.
         cost[options], cost[options + 1 :] = -problem.risk, problem.risk / (TAIL * scenarios)
-        shortfall = hstack([problem.gains, -np.ones((scenarios, 1)), csr_array(np.eye(scenarios))])
+        shortfall = np.hstack([problem.gains, -np.ones((scenarios, 1)), np.eye(scenarios)])
         rows.append(LinearConstraint(csr_array(shortfall), 0, np.inf))
     lower = np.concatenate([problem.least, np.full(1 if scenarios else 0, -np.inf), np.zeros(scenarios)])
     upper = np.concatenate([problem.most, np.full(len(cost) - options, np.inf)])
@@ -275,7 +275,9 @@ def _find_bindings(options: Options, problem: _Problem, posts: FloatArray) -> tu
     """Loosen each limit the plan touches, and see whether a better plan appears."""
     now, found = _score(problem, posts), []
     dearest = float(problem.fees.max(initial=0.0))
-    trials = [("budget", None, dearest, replace(problem, budget=problem.budget + dearest, most=_loosen(problem)))]
+    trials: list[tuple[str, str | None, float, _Problem]] = [
+        ("budget", None, dearest, replace(problem, budget=problem.budget + dearest, most=_loosen(problem)))
+    ]
     for k, label in enumerate(options.labels):
         if posts[k] == problem.most[k] and (problem.fees[k] * (posts[k] + 1) <= problem.budget + _SLACK):
             trials.append(("at most", label, 1.0, replace(problem, most=_bump(problem.most, k, 1.0))))
