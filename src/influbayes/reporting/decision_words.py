@@ -83,8 +83,7 @@ def _write_asked(row: Mapping[str, Any], decision: Decision) -> str:
     found, chance = band(row["probability"]), _say_chance(row)
     if found == UNDECIDED:
         return f"{asks}; whether it is worth that cannot be told (probability {chance})."
-    sure = WORDS[found] if found > UNDECIDED else WORDS[found]
-    return f"{asks}; it is {sure} worth that (probability {chance})."
+    return f"{asks}; it is {WORDS[found]} worth that (probability {chance})."
 
 
 def _write_best(decision: Decision) -> str:
@@ -94,8 +93,8 @@ def _write_best(decision: Decision) -> str:
     chance = say_probability(best["probability_best"])
     lost = say_amount(best["regret"]) if decision["inputs"]["unit"] == "currency" else format_number(best["regret"], 2)
     return (
-        f"Of all {levels}, {best['label']} is the best buy on average (probability {chance} that it is best). Choosing it "
-        f"now loses {lost} {unit} in expectation against knowing every rate; no test is worth more than that per post bought."
+        f"Of all {levels}, {best['label']} is the best buy on average (probability {chance} that it is best). Choosing "
+        f"it now loses {lost} {unit} in expectation against knowing every rate; no test is worth more than that."
     )
 
 
@@ -112,8 +111,8 @@ def _write_turning(row: Mapping[str, Any]) -> str:
     if factor <= 1:
         return f"{side} and {ahead} are as good a buy at the values given."
     return (
-        f"For {side} to be as good a buy as {ahead}, one of its conversions must be worth {say_ratio(factor)} times as much "
-        f"({say_mass(row['turning']['prob'])} {say_ratio(max(row['turning']['lower'], 0))} to "
+        f"For {side} to be as good a buy as {ahead}, one of its conversions must be worth {say_ratio(factor)} times as "
+        f"much ({say_mass(row['turning']['prob'])} {say_ratio(max(row['turning']['lower'], 0))} to "
         f"{say_ratio(max(row['turning']['upper'], 0))})."
     )
 
@@ -130,7 +129,7 @@ def _write_information(decision: Decision) -> list[str]:
     named = [f"{row['label']} {_say_value(row['value'], decision)}" for row in worth[:3]]
     return [
         f"Before choosing, {posts:,} more posts of one kind would be worth ({unit}, for each post bought after): "
-        f"{join_words(named)}. All knowledge together would be worth {_say_value(decision['inputs']['perfect'], decision)}."
+        f"{join_words(named)}. To know everything would be worth {_say_value(decision['inputs']['perfect'], decision)}."
     ]
 
 
@@ -146,8 +145,8 @@ def _write_tracking(decision: Decision) -> list[str]:
         missed, leaked = row["missed"]["estimate"], row["leaked"]["estimate"]
         sentences.append(
             f"{row['ahead']} is ahead of {row['behind']} as recorded. The order turns if {100 * missed:.0f} % of the "
-            f"conversions of {row['behind']} were missed, or if {100 * leaked:.1f} % of the posts of {row['ahead']} without "
-            "a purchase were credited with one (a code passed on), all else being right."
+            f"conversions of {row['behind']} were missed, or if {100 * leaked:.1f} % of the posts of {row['ahead']} "
+            "without a purchase were credited with one (a code passed on), all else being right."
         )
     return sentences
 
@@ -161,8 +160,8 @@ def _write_creators(decision: Decision) -> list[str]:
     for row in decision["rows"]:
         if row["source"] == "refit" and row["naive"] is not None:
             sentences.append(
-                f"Without creators in the model the probability that {row['level']} beats {row['reference']} would read "
-                f"{say_probability(row['naive'])} instead of {say_probability(row['probability'])}"
+                f"Without creators in the model the probability that {row['level']} beats {row['reference']} would "
+                f"read {say_probability(row['naive'])} instead of {say_probability(row['probability'])}"
                 + (": over-confident." if _is_bolder(row) else ".")
             )
     return sentences
@@ -191,14 +190,15 @@ def _write_priors(decision: Decision) -> list[str]:
     base = rows["rate"]
     sentences = [
         f"Before any post was seen, the priors put the conversion rate of an average post between "
-        f"{say_per_100(100 * base['lower'])} % and {say_per_100(100 * base['upper'])} % ({100 * base['prob']:.0f} % of the "
-        "prior)."
+        f"{say_per_100(100 * base['lower'])} % and {say_per_100(100 * base['upper'])} % ({100 * base['prob']:.0f} % of "
+        "the prior)."
     ]
     for row in decision["rows"]:
         if row["name"] != "rate":
             sentences.append(
-                f"They say that two {name_levels(row['variable'])} differ by at most {say_per_100(row['upper'])} conversions "
-                f"per 100 posts ({100 * row['prob']:.0f} % of the prior; half of it below {say_per_100(row['estimate'])})."
+                f"They say that two {name_levels(row['variable'])} differ by at most {say_per_100(row['upper'])} "
+                f"conversions per 100 posts ({100 * row['prob']:.0f} % of the prior; half of it below "
+                f"{say_per_100(row['estimate'])})."
             )
     return sentences
 
@@ -225,9 +225,9 @@ def _write_frequentist(decision: Decision) -> list[str]:
     if inputs["separated"]:
         columns = join_words(inputs["columns"])
         sentences.append(
-            f"No maximum-likelihood estimate exists: {columns} separate{'s' if len(inputs['columns']) == 1 else ''} the posts "
-            "that converted from those that did not. Firth's penalised estimate is finite; both it and the Bayesian sizes "
-            "rest on more than the posts."
+            f"No maximum-likelihood estimate exists: {columns} separate{'s' if len(inputs['columns']) == 1 else ''} the "
+            "posts that converted from those that did not. Firth's penalised estimate is finite; both it and the Bayesian "
+            "sizes rest on more than the posts."
         )
     for row in decision["rows"]:
         if row["front"] and row["gap"] is not None:
@@ -239,8 +239,8 @@ def _write_gap(row: Mapping[str, Any]) -> str:
     parts = {"creators (non-collapsibility)": row["creators"], "pooling": row["pooling"], "prior": row["prior"]}
     largest = max(parts, key=lambda name: abs(parts[name]))
     text = (
-        f"{row['level']} against {row['reference']}: the regression says an odds ratio of {say_ratio(row['regression'])} "
-        f"({row['method']}), this model {say_ratio(row['bayesian'])}."
+        f"{row['level']} against {row['reference']}: the regression says an odds ratio of "
+        f"{say_ratio(row['regression'])} ({row['method']}), this model {say_ratio(row['bayesian'])}."
     )
     if abs(row["gap"]) < 0.05:
         return f"{text} They agree."
@@ -256,8 +256,8 @@ def _write_plan(decision: Decision) -> list[str]:
     sentences = [
         f"Buy {bought} for {say_amount(inputs['spent'])} of {say_amount(inputs['budget'])}.",
         f"Expected {worth}: {say_amount(inputs['mean'])} ({say_mass(inputs['prob'])} {say_amount(inputs['lower'])} to "
-        f"{say_amount(inputs['upper'])}); mean of the worst tenth {say_amount(inputs['cvar'])}. Only the uncertainty of the "
-        "rates is counted there, not the luck of single posts.",
+        f"{say_amount(inputs['upper'])}); mean of the worst tenth {say_amount(inputs['cvar'])}. Only the uncertainty of "
+        "the rates is counted there, not the luck of single posts.",
     ]
     if inputs["beats_last"] is not None:
         sentences.append(f"Probability that it beats the last plan: {say_probability(inputs['beats_last'])}.")
