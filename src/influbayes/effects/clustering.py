@@ -23,9 +23,9 @@ _LOGISTIC_VARIANCE = np.pi**2 / 3
 class Clustering:
     """What repeated posts of one creator are worth.
 
-    `correlation` is the intraclass correlation on the log-odds scale, `design_effect` = 1 + (mean posts of a creator,
-    weighted by posts, - 1) x correlation, `effective_posts` = posts / design effect; each the posterior median, the last
-    with its 90 % interval.
+    `correlation` is the intraclass correlation on the log-odds scale, `design_effect` = 1 + (posts of a creator
+    averaged over posts - 1) x correlation, `effective_posts` = posts / design effect; each the posterior median, the
+    last with its 90 % interval.
     """
 
     factor: str

@@ -1,7 +1,7 @@
 """What a statistician's regressions say of the same posts: maximum likelihood and Firth's penalised likelihood.
 
-Takes a design; gives rows with the columns of the effects table and `interval_kind` "confidence". No partial pooling and
-no creators' effects: creators enter the clustered errors only. Knows no draws.
+Takes a design; gives rows with the columns of the effects table and `interval_kind` "confidence". No partial pooling
+and no creators' effects: creators enter the clustered errors only. Knows no draws.
 """
 
 from __future__ import annotations

@@ -13,8 +13,13 @@ from scipy.special import expit, gammaln, logsumexp
 
 from influbayes.effects.criticism import estimate_pointwise_loo
 from influbayes.errors import UsageError
-from influbayes.hierarchy.design import FloatArray, IntArray
+from influbayes.hierarchy.design import Design, FloatArray, IntArray, build_design
 from influbayes.hierarchy.posterior import Fit
+from influbayes.hierarchy.spec import Question, leave_out_after_purchase, load_spec, required_columns
+from influbayes.tables.posts import PostsTable
+
+COMPARED = ("conversion", "conversion_creator", "conversion_interaction", "complete_pooling", "no_pooling")
+"""Shipped specifications that describe posts; the others are for other tables."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +54,31 @@ def compare_models(fits: Mapping[str, Fit]) -> tuple[Score, ...]:
         pointwise[name] = values
         unreliable[name] = int((~(k <= 0.7)).sum())
     return rank_scores(pointwise, unreliable)
+
+
+def compare_specifications(
+    posts: PostsTable,
+    *,
+    refit: Callable[[Design], Fit],
+    names: Sequence[str] = COMPARED,
+    question: Question = "as_bought",
+) -> tuple[Score, ...]:
+    """Fit shipped specifications to a table and compare them by leave-one-out, best first.
+
+    Those whose columns the table lacks are passed over, and of those that come to the same terms the first is kept.
+    """
+    fits: dict[str, Fit] = {}
+    seen: set[object] = set()
+    for name in names:
+        spec = load_spec(name)
+        spec = leave_out_after_purchase(spec) if question == "as_bought" else spec
+        if set(required_columns(spec).labels) | set(required_columns(spec).numeric) <= set(posts.frame.columns):
+            design = build_design(posts, spec, question=question)
+            terms = (design.numerics, design.factors, design.interactions)
+            if terms not in seen:
+                seen.add(terms)
+                fits[name] = refit(design)
+    return compare_models(fits)
 
 
 def cross_validate(

@@ -48,16 +48,25 @@ def _write_premium(decision: Decision) -> list[str]:
     front = [row for row in decision["rows"] if row["front"]]
     sentences = [_write_pair(row, decision) for row in front]
     sentences.append(_write_best(decision))
-    if decision["inputs"]["single_value"]:
+    if decision["inputs"]["single_value"] and decision["inputs"]["values"] is not None:
         sentences.append(
             "One value was taken for every conversion: a conversion is a post with at least one purchase, and larger "
             "creators may bring several. The assumption decides the answer as follows."
         )
-        sentences += [_write_turning(row) for row in front if row["turning"] is not None]
+        sentences += [_write_turning(row) for row in front if row.get("turning") is not None]
     return sentences
 
 
 def _write_pair(row: Mapping[str, Any], decision: Decision) -> str:
+    if row["status"] == "withheld":
+        return f"Withheld: what {row['level']} may cost over {row['reference']}. {row['because']}"
+    return _write_open_pair(row, decision) + (_ON_PRIOR if decision["inputs"]["rests_on_prior"] else "")
+
+
+_ON_PRIOR = " This size rests on the prior."
+
+
+def _write_open_pair(row: Mapping[str, Any], decision: Decision) -> str:
     point, level, other = row["break_even"], row["level"], row["reference"]
     mass = say_mass(point["prob"])
     if decision["inputs"]["values"] is not None:
@@ -222,12 +231,12 @@ def _write_populations(decision: Decision) -> list[str]:
 def _write_frequentist(decision: Decision) -> list[str]:
     inputs = decision["inputs"]
     sentences = []
-    if inputs["separated"]:
-        columns = join_words(inputs["columns"])
+    if not inputs["exists"]:
+        columns = join_words(inputs["columns"]) or "the terms"
+        verb = "separates" if len(inputs["columns"]) == 1 else "separate"
         sentences.append(
-            f"No maximum-likelihood estimate exists: {columns} separate{'s' if len(inputs['columns']) == 1 else ''} the "
-            "posts that converted from those that did not. Firth's penalised estimate is finite; both it and the Bayesian "
-            "sizes rest on more than the posts."
+            f"No maximum-likelihood estimate exists: {columns} {verb} the posts that converted from those that did not. "
+            "Firth's penalised estimate is finite; it and the Bayesian sizes rest on more than the posts."
         )
     for row in decision["rows"]:
         if row["front"] and row["gap"] is not None:
@@ -256,8 +265,8 @@ def _write_plan(decision: Decision) -> list[str]:
     sentences = [
         f"Buy {bought} for {say_amount(inputs['spent'])} of {say_amount(inputs['budget'])}.",
         f"Expected {worth}: {say_amount(inputs['mean'])} ({say_mass(inputs['prob'])} {say_amount(inputs['lower'])} to "
-        f"{say_amount(inputs['upper'])}); mean of the worst tenth {say_amount(inputs['cvar'])}. Only the uncertainty of "
-        "the rates is counted there, not the luck of single posts.",
+        f"{say_amount(inputs['upper'])}); mean of the worst tenth {say_amount(inputs['cvar'])}. Only the uncertainty "
+        "of the rates is counted there, not the luck of single posts.",
     ]
     if inputs["beats_last"] is not None:
         sentences.append(f"Probability that it beats the last plan: {say_probability(inputs['beats_last'])}.")
