@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from influbayes.decisions.study import Request, make_choices
 from influbayes.effects.averages import average_posts
 from influbayes.effects.contrasts import estimate_effects, make_claims
 from influbayes.effects.criticism import check_predictions, estimate_calibration, estimate_loo
@@ -116,6 +117,13 @@ def analyse_posts(
         seed=chosen.seed,
         command=command,
     )
+
+
+def add_choices(analysis: ConversionAnalysis, request: Request | None = None) -> ConversionAnalysis:
+    """Return the analysis with what can be chosen from it: premium, information, regressions beside the model."""
+    fits = [question.fit for question in analysis.questions]
+    choices = make_choices(fits, analysis.posts, request=request, prob=analysis.prob, seed=analysis.seed)
+    return replace(analysis, choices=choices)
 
 
 def split_questions(spec: Specification) -> tuple[tuple[Question, Specification], ...]:

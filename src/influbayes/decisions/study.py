@@ -39,7 +39,7 @@ FEE, REVENUE = "Fee", "Revenue"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What the user gave: fees of labels, values of a conversion, the bound of practical equivalence; None: not given."""
+    """What the user gave: fees of labels, values of a conversion, the bound of practical equivalence; None: nothing."""
 
     fees: Mapping[str, float] | None = None
     values: float | Mapping[str, float] | None = None

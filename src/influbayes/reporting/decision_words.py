@@ -131,13 +131,13 @@ def _write_turning(row: Mapping[str, Any]) -> str:
 
 def _write_information(decision: Decision) -> list[str]:
     rows = sorted(decision["rows"], key=lambda row: (-row["value"], row["label"]))
-    posts, unit = decision["inputs"]["posts"], _UNITS[decision["inputs"]["unit"]]
+    posts = decision["inputs"]["posts"]
     worth = [row for row in rows if row["share"] >= 0.01]
     if not worth:
         return [f"No {posts:,} more posts of any one kind would change the choice enough to be worth anything."]
     named = [f"{row['label']} {_say_value(row['value'], decision)}" for row in worth[:3]]
     return [
-        f"Before choosing, {posts:,} more posts of one kind would be worth ({unit}, for each post bought after): "
+        f"Before choosing a cell to buy, {posts:,} more posts of one kind would be worth, for each post bought after: "
         f"{join_words(named)}. To know everything would be worth {_say_value(decision['inputs']['perfect'], decision)}."
     ]
 
@@ -235,21 +235,28 @@ def _write_frequentist(decision: Decision) -> list[str]:
         columns = join_words(inputs["columns"]) or "the terms"
         verb = "separates" if len(inputs["columns"]) == 1 else "separate"
         sentences.append(
-            f"No maximum-likelihood estimate exists: {columns} {verb} the posts that converted from those that did not. "
-            "Firth's penalised estimate is finite; it and the Bayesian sizes rest on more than the posts."
+            f"No maximum-likelihood estimate exists: {columns} {verb} the posts that converted from those that did "
+            "not. Firth's penalised estimate is finite; it and the Bayesian sizes rest on more than the posts."
         )
     for row in decision["rows"]:
-        if row["front"] and row["gap"] is not None:
+        if row["front"] and row["level"] is not None and row["gap"] is not None:
             sentences.append(_write_gap(row))
     return sentences
 
 
+_METHODS = {"wald": "maximum likelihood", "clustered": "maximum likelihood", "firth": "Firth"}
+
+
 def _write_gap(row: Mapping[str, Any]) -> str:
-    parts = {"creators (non-collapsibility)": row["creators"], "pooling": row["pooling"], "prior": row["prior"]}
+    parts = {
+        "telling creators apart (non-collapsibility)": row["creators"],
+        "pooling": row["pooling"],
+        "the priors": row["prior"],
+    }
     largest = max(parts, key=lambda name: abs(parts[name]))
     text = (
         f"{row['level']} against {row['reference']}: the regression says an odds ratio of "
-        f"{say_ratio(row['regression'])} ({row['method']}), this model {say_ratio(row['bayesian'])}."
+        f"{say_ratio(row['regression'])} ({_METHODS[row['method']]}), this model {say_ratio(row['bayesian'])}."
     )
     if abs(row["gap"]) < 0.05:
         return f"{text} They agree."
