@@ -26,7 +26,7 @@ from influbayes.effects.estimands import (
 from influbayes.errors import UsageError
 from influbayes.hierarchy.design import FloatArray
 
-POINTS = 41
+POINTS = 81
 _TINY = 1e-12
 
 

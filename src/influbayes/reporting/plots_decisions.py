@@ -131,7 +131,7 @@ def draw_regressions(decision: Row, results: Row) -> Figure | None:
     figure = new_figure(
         height,
         title="This model and the regressions a statistician would run",
-        subtitle=f"Odds ratios as bought with {mass} intervals: credible for this model, confidence for the regressions.",
+        subtitle=f"Odds ratios as bought with {mass} intervals: credible for this model, else confidence intervals.",
     )
     ax = figure.subplots()
     drawn = [_draw_method(ax, kind, front, mine, theirs) for kind in _METHODS]
