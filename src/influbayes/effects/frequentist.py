@@ -6,6 +6,7 @@ and no creators' effects: creators enter the clustered errors only. Knows no dra
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -32,6 +33,8 @@ MOST_ROWS = 20_000
 """Distinct rows above which Firth's fit is left out: there it equals maximum likelihood to every digit shown."""
 
 _RUNAWAY = 25.0
+# A search that stops at the last digit says that it failed; a looser tolerance is then tried, once.
+_TOLERANCES = (1e-6, 1e-4)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,7 +227,8 @@ def _fit_firth(
         _make_row(design, one, "firth", prob, _profile(doubled[kept], outcome[kept], weight[kept], one.weights, prob))
         for one in contrasts
     ]
-    return rows, []
+    lost = sum(not np.isfinite(row.estimate) for row in rows)
+    return rows, [f"Firth's logit did not converge for {lost} of {len(rows)} comparisons."] if lost else []
 
 
 def _profile(
@@ -240,11 +244,18 @@ def _profile(
     # Coefficients far from 1 in size would stop the search early; the contrast is measured in its own spread.
     spread = float(turned[:, place].std()) or 1.0
     turned[:, place] /= spread
-    model = FirthLogisticRegression(backend="numpy", fit_intercept=False, max_iter=200, gtol=1e-7, xtol=1e-7)
-    model.fit(turned, outcome, sample_weight=weight)
-    middle = float(model.coef_[place])
-    low, high = model.conf_int(alpha=1 - prob, method="pl", features=place, max_iter=200)[place]
-    return middle / spread, float(low) / spread, float(high) / spread
+    for tolerance in _TOLERANCES:
+        model = FirthLogisticRegression(
+            backend="numpy", fit_intercept=False, max_iter=200, gtol=tolerance, xtol=tolerance
+        )
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            model.fit(turned, outcome, sample_weight=weight)
+            bounds = model.conf_int(alpha=1 - prob, method="pl", features=place, max_iter=200)[place]
+        if not said:
+            middle, low, high = float(model.coef_[place]), float(bounds[0]), float(bounds[1])
+            return middle / spread, low / spread, high / spread
+    return float("nan"), float("nan"), float("nan")
 
 
 def _collapse(X: FloatArray, design: Design) -> tuple[FloatArray, FloatArray, FloatArray]:

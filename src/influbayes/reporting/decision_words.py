@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from influbayes.gate.thresholds import UNDECIDED, band
-from influbayes.reporting.numbers import format_number
+from influbayes.reporting.numbers import MINUS, format_number
 from influbayes.reporting.wording import (
     WORDS,
     join_words,
@@ -33,8 +33,10 @@ def write_sentences(decision: Decision, *, withheld: bool = False) -> list[str]:
 
 def say_amount(value: float) -> str:
     """Return an amount of money without a currency sign: "1,250", "48", "0.85"."""
-    size = abs(value)
-    return format_number(value, 4 if size >= 1000 else 3 if size >= 100 else 2)
+    if abs(value) >= 100:
+        return f"{value:,.0f}".replace("-", MINUS)
+    text = format_number(value, 3 if abs(value) >= 10 else 2)
+    return text.removesuffix(".0")
 
 
 def _say_chance(row: Mapping[str, Any]) -> str:
