@@ -191,7 +191,9 @@ def _find_asked(options: Options, level: str, reference: str) -> float | None:
 
 def _lay_grid(draws: FloatArray, asked: float | None, points: int) -> FloatArray:
     low, high = np.quantile(draws, [0.005, 0.995])
-    if asked is not None:
+    reach = high - low
+    # A premium asked far from the curve would squeeze it into a line; there the probability is 0 or 1 anyway.
+    if asked is not None and low - reach <= asked <= high + reach:
         low, high = min(low, asked), max(high, asked)
     return np.linspace(low, high, points)
 

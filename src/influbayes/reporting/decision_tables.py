@@ -107,10 +107,10 @@ def describe_choices(
         _describe_information(choices),
         _describe_tracking(choices, withheld_pairs or {}),
         _describe_creators(choices, references),
-        *_describe_equivalence(choices),
+        *_describe_equivalence(choices, references),
         _describe_populations(choices),
         _describe_priors(choices),
-        *(_describe_frequentist(choices, question, references) for question in choices.frequentist),
+        *(_describe_frequentist(choices, question, references) for question in sorted(choices.frequentist)),
         _describe_comparison(choices),
     ]
     found = [{"prob": prob, **draft} for draft in drafts if draft is not None]
@@ -124,9 +124,10 @@ def list_frequentist(choices: Choices) -> list[dict[str, Any]]:
 
 def _finish(draft: dict[str, Any], *, withheld: bool) -> dict[str, Any]:
     kind, inputs = draft["kind"], {**draft["inputs"], "prob": draft["prob"]}
-    # What the gate forbids is not given as a number either; regressions and priors do not rest on the draws.
+    # What the gate forbids is not given as a number either. Priors do not rest on the draws; of the regressions only
+    # the gap to the model does.
     hidden = withheld and kind not in ("priors", "frequentist")
-    rows = [] if hidden else draft["rows"]
+    rows = [] if withheld and kind != "priors" else draft["rows"]
     kept = {name: inputs[name] for name in ("prob", "variable") if name in inputs} if hidden else inputs
     return make_decision(kind, inputs=kept, rows=rows, effects=draft.get("effects", ()), withheld=hidden)
 
@@ -226,14 +227,15 @@ def _describe_creators(choices: Choices, references: Mapping[str, str | None]) -
     return {"kind": "creators", "inputs": asdict(choices.clustering), "rows": rows}
 
 
-def _describe_equivalence(choices: Choices) -> list[dict[str, Any]]:
+def _describe_equivalence(choices: Choices, references: Mapping[str, str | None]) -> list[dict[str, Any]]:
     found = []
-    for question, rows in choices.equivalence.items():
+    for question, rows in sorted(choices.equivalence.items()):
         described = []
         for row in rows:
             numbers = asdict(row.probability)
             labels = {"id": row.id, "variable": row.variable, "level": row.level, "reference": row.reference}
-            described.append({**labels, "probability": numbers.pop("value"), **numbers})
+            front = row.reference in (references.get(row.variable), MEAN_OF_LEVELS)
+            described.append({**labels, "front": front, "probability": numbers.pop("value"), **numbers})
         inputs = {"question": question, "threshold": choices.threshold}
         found.append({"kind": "equivalence", "inputs": inputs, "rows": described, "effects": [row.id for row in rows]})
     return found

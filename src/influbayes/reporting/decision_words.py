@@ -73,8 +73,8 @@ def _write_open_pair(row: Mapping[str, Any], decision: Decision) -> str:
     mass = say_mass(point["prob"])
     if decision["inputs"]["values"] is not None:
         what = (
-            f"A post of {level} is worth {say_amount(point['estimate'])} more than one of {other} ({mass} "
-            f"{say_amount(point['lower'])} to {say_amount(point['upper'])}): that is the break-even premium."
+            f"A post of {level} is worth {_say_apart(point['estimate'])} than one of {other}: the break-even premium "
+            f"is {say_amount(point['estimate'])} ({mass} {say_amount(point['lower'])} to {say_amount(point['upper'])})."
         )
     else:
         what = (
@@ -84,6 +84,10 @@ def _write_open_pair(row: Mapping[str, Any], decision: Decision) -> str:
     if row["asked"] is None:
         return what
     return f"{what} {_write_asked(row, decision)}"
+
+
+def _say_apart(value: float) -> str:
+    return f"{say_amount(abs(value))} {'more' if value >= 0 else 'less'}"
 
 
 def _write_asked(row: Mapping[str, Any], decision: Decision) -> str:
@@ -103,8 +107,11 @@ def _write_best(decision: Decision) -> str:
     levels = name_levels(decision["inputs"]["variable"])
     chance = say_probability(best["probability_best"])
     lost = say_amount(best["regret"]) if decision["inputs"]["unit"] == "currency" else format_number(best["regret"], 2)
+    opening = f"Of all {levels}, {best['label']} is the best buy on average (probability {chance} that it is best)."
+    if best["regret"] == 0:
+        return f"{opening} No draw prefers another, so no test of these would be worth money."
     return (
-        f"Of all {levels}, {best['label']} is the best buy on average (probability {chance} that it is best). Choosing "
+        f"{opening} Choosing "
         f"it now loses {lost} {unit} in expectation against knowing every rate; no test is worth more than that."
     )
 
@@ -184,13 +191,14 @@ def _is_bolder(row: Mapping[str, Any]) -> bool:
 
 def _write_equivalence(decision: Decision) -> list[str]:
     bound = decision["inputs"]["threshold"]
-    between = f"between {say_ratio(1 / bound)} and {say_ratio(bound)}"
-    return [_write_equal_pair(row, between) for row in decision["rows"]]
+    between = f"between {1 / bound:.3g} and {bound:.4g}"
+    return [_write_equal_pair(row, between, decision["inputs"]["question"]) for row in decision["rows"] if row["front"]]
 
 
-def _write_equal_pair(row: Mapping[str, Any], between: str) -> str:
+def _write_equal_pair(row: Mapping[str, Any], between: str, question: str) -> str:
     found, chance = band(row["probability"]), _say_chance(row)
     pair = f"{row['level']} and {row['reference']}"
+    between = f"{between}, {'as bought' if question == 'as_bought' else 'engagement constant'}"
     if found == UNDECIDED:
         return f"Whether {pair} are practically equal (odds ratio {between}) cannot be told (probability {chance})."
     return f"{pair} are {WORDS[found]} practically equal (odds ratio {between}; probability {chance})."

@@ -165,7 +165,7 @@ def _tables_equivalence(decision: Row, results: Row) -> list[Table]:
         for row in decision["rows"]
     ]
     bound = decision["inputs"]["threshold"]
-    caption = f"Odds ratio between {format_ratio(1 / bound)} and {format_ratio(bound)}, {QUESTION_WORDS[question]}"
+    caption = f"Odds ratio between {1 / bound:.3g} and {bound:.4g}, {QUESTION_WORDS[question]}"
     head = ("Column", "Level", "Against", "Probability that they are practically equal")
     return [Table(id=f"table-equal-{question}", caption=caption, head=head, rows=tuple(rows), left=3)]
 

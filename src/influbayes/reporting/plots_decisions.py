@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from influbayes.reporting.numbers import MINUS
 from influbayes.reporting.plots_style import (
     BLUE,
     CHAINS,
@@ -85,9 +86,12 @@ def draw_premium(decision: Row) -> Figure | None:
 
 
 def _draw_premium_curve(ax: Axes, row: Row, colour: str) -> None:
-    ax.plot(row["premiums"], row["probabilities"], color=colour, lw=1.8, label=escape_math(clean_label(row["level"])))
+    outside = row["asked"] is not None and not row["premiums"][0] <= row["asked"] <= row["premiums"][-1]
+    words = f" (asks {row['asked']:,.4g}, outside the picture)" if outside else ""
+    label = escape_math(clean_label(row["level"])) + words.replace("-", MINUS)
+    ax.plot(row["premiums"], row["probabilities"], color=colour, lw=1.8, label=label)
     ax.plot([row["break_even"]["estimate"]], [0.5], "|", color=colour, ms=12, mew=2)
-    if row["asked"] is not None:
+    if row["asked"] is not None and not outside:
         ax.plot([row["asked"]], [row["probability"]], "o", mfc="white", mec=colour, mew=1.8, ms=8, clip_on=False)
 
 
