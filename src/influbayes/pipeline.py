@@ -19,6 +19,7 @@ from influbayes.effects.averages import average_posts
 from influbayes.effects.contrasts import estimate_effects, make_claims
 from influbayes.effects.criticism import check_predictions, estimate_calibration, estimate_loo
 from influbayes.effects.estimands import Claim, Effect, Probability, estimate_probability
+from influbayes.effects.model_comparison import Score, compare_specifications
 from influbayes.effects.sensitivity import assess_sensitivity
 from influbayes.errors import SamplingFailed
 from influbayes.gate.adequacy import judge_loo, judge_predictions, judge_rows, judge_separation
@@ -119,11 +120,33 @@ def analyse_posts(
     )
 
 
-def add_choices(analysis: ConversionAnalysis, request: Request | None = None) -> ConversionAnalysis:
-    """Return the analysis with what can be chosen from it: premium, information, regressions beside the model."""
+def add_choices(
+    analysis: ConversionAnalysis,
+    request: Request | None = None,
+    *,
+    refit: Callable[[Design], Fit] | None = None,
+) -> ConversionAnalysis:
+    """Return the analysis with what can be chosen from it: premium, information, regressions beside the model.
+
+    With `refit`, a quick engine, the shipped specifications are compared and creators left out by fits of their own.
+    """
     fits = [question.fit for question in analysis.questions]
-    choices = make_choices(fits, analysis.posts, request=request, prob=analysis.prob, seed=analysis.seed)
+    posts, plain = analysis.posts, None
+    scores: tuple[Score, ...] = ()
+    if refit is not None:
+        scores = compare_specifications(posts, refit=refit)
+        bought = next(fit.design for fit in fits if fit.design.question == "as_bought")
+        if any(term.levels == "sample" for term in bought.factors):
+            plain = refit(build_design(posts, leave_out_samples(bought.specification), question="as_bought"))
+    choices = make_choices(
+        fits, posts, request=request, prob=analysis.prob, seed=analysis.seed, without_creators=plain, comparison=scores
+    )
     return replace(analysis, choices=choices)
+
+
+def leave_out_samples(spec: Specification) -> Specification:
+    """Return the specification without the factors whose levels are drawn from a population."""
+    return replace(spec, factors=tuple(term for term in spec.factors if term.levels == "all"))
 
 
 def split_questions(spec: Specification) -> tuple[tuple[Question, Specification], ...]:

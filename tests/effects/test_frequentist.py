@@ -167,3 +167,19 @@ def test_a_study_with_everything_is_put_together(table, fit_normally):
     assert all(row.value >= 0 for row in choices.information)
     assert {row.id.rsplit("/", 1)[1] for row in choices.new_creators} == {"new_creator"}
     assert choices.equivalence == {}
+
+
+def test_with_a_quick_engine_creators_are_left_out_and_specifications_compared_by_fits(table, fit_normally):
+    from influbayes.pipeline import add_choices
+    from influbayes.reporting.results import ConversionAnalysis, QuestionResult
+
+    spec = leave_out_after_purchase(load_spec("conversion_creator"))
+    fit = fit_normally(build_design(table, spec, question="as_bought"))
+    question = QuestionResult(
+        fit=fit, effects=(), claims=(), probabilities={}, checks=(), calibration=None, diagnostics=()
+    )
+    analysis = ConversionAnalysis(posts=table, questions=(question,), choice="", prob=0.9, seed=1, command="")
+    choices = add_choices(analysis, refit=fit_normally).choices
+    assert {row.source for row in choices.confidence} == {"refit"}
+    assert choices.comparison[0].difference == 0
+    assert {row.name for row in choices.comparison} > {"conversion", "conversion_creator"}

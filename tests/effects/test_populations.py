@@ -13,7 +13,13 @@ from influbayes.effects.clustering import compare_without_creators, count_effect
 from influbayes.effects.contrasts import make_claims
 from influbayes.effects.equivalence import estimate_equivalence
 from influbayes.effects.estimands import estimate_probability
-from influbayes.effects.model_comparison import compare_models, cross_validate, score_rows, split_creators
+from influbayes.effects.model_comparison import (
+    compare_models,
+    cross_validate,
+    cross_validate_specifications,
+    score_rows,
+    split_creators,
+)
 from influbayes.effects.populations import average_new_creators, estimate_new_creators, estimate_planned_mix
 from influbayes.effects.prior_predictive import describe_priors
 from influbayes.errors import UsageError
@@ -189,3 +195,16 @@ def test_cross_validation_adds_up_log_scores_of_left_out_creators():
     assert scores[1].difference == pytest.approx(-30)
     eta = np.array([[0.0, 1.0], [0.0, -1.0]])
     assert score_rows(eta, np.array([1, 0]), np.array([1, 1])) == pytest.approx(np.log([0.5, 0.5]))
+
+
+def test_leaving_creators_out_by_refits_prefers_the_model_that_knows_tiers(make_posts, fit_normally):
+    table = simulate(make_posts, creators=60, each=4, creator_sd=0.3, seed=3, effects=(-1.2, 1.2, 0.0))
+    flat = replace(spec("conversion"), factors=spec("conversion").factors[1:])
+    designs = {
+        name: build_design(table, one, question="as_bought")
+        for name, one in (("tiers", spec("conversion_creator")), ("no tiers", flat))
+    }
+    codes = np.unique(table.frame["Creator_ID"].to_numpy(), return_inverse=True)[1]
+    scores = cross_validate_specifications(designs, codes, refit=fit_normally, folds=4)
+    assert scores[0].name == "tiers"
+    assert scores[1].difference < -2 * scores[1].difference_se

@@ -12,7 +12,7 @@ import numpy as np
 
 from influbayes.effects.averages import Averages, average_posts
 from influbayes.errors import UsageError
-from influbayes.hierarchy.design import FloatArray
+from influbayes.hierarchy.design import FloatArray, IntArray
 from influbayes.hierarchy.posterior import Fit
 
 
@@ -185,9 +185,7 @@ def estimate_values(
     return found
 
 
-def find_fees(
-    fees: FloatArray, codes: Mapping[str, FloatArray], levels: Mapping[str, Sequence[str]]
-) -> dict[str, float]:
+def find_fees(fees: FloatArray, codes: Mapping[str, IntArray], levels: Mapping[str, Sequence[str]]) -> dict[str, float]:
     """Return the mean fee of the posts of each label: levels of the first factor, and cells with a second one.
 
     A cell without a fee is filled with the mean fee of its first level; NaN fees are passed over.

@@ -107,7 +107,7 @@ def make_choices(
     levels, cells, sources = _gather(bought, posts, asked, seed)
     unit_worths = None if cells is None else find_worths(cells)[1]
     clustered = any(term.levels == "sample" for term in bought.design.factors)
-    compared = {fit.design.question: _fit_regressions(fit.design, posts, prob) for fit in fits}
+    compared: dict[str, Frequentist] = {fit.design.question: _fit_regressions(fit.design, posts, prob) for fit in fits}
     return Choices(
         levels=levels,
         cells=cells,

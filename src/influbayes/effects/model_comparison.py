@@ -6,15 +6,16 @@ Takes fits of one table, or a callable that fits part of it; gives log scores wi
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import expit, gammaln, logsumexp
 
-from influbayes.effects.criticism import estimate_pointwise_loo
+from influbayes.effects.criticism import estimate_pointwise_loo, take_rows
 from influbayes.errors import UsageError
-from influbayes.hierarchy.design import Design, FloatArray, IntArray, build_design
+from influbayes.hierarchy.design import Design, FloatArray, IntArray, ModelRows, build_design
 from influbayes.hierarchy.posterior import Fit
+from influbayes.hierarchy.predict import linear_predictor
 from influbayes.hierarchy.spec import Question, leave_out_after_purchase, load_spec, required_columns
 from influbayes.tables.posts import PostsTable
 
@@ -115,6 +116,47 @@ def cross_validate(
             values[part] = score(name, part)
         pointwise[name] = values
     return rank_scores(pointwise, dict.fromkeys(names))
+
+
+def cross_validate_specifications(
+    designs: Mapping[str, Design],
+    creators: IntArray,
+    *,
+    refit: Callable[[Design], Fit],
+    folds: int = 10,
+    seed: int = 20260101,
+) -> tuple[Score, ...]:
+    """Compare specifications of one table by refits that leave whole creators out, best first.
+
+    Parameters
+    ----------
+    designs : mapping
+        Name -> design of the whole table; levels and scaling stay as learnt from all rows.
+    creators : (rows,) codes
+        Creator of each row in the order of the file's lines.
+    refit : callable
+        Design of some rows -> its fit.
+    folds, seed
+        As for `cross_validate`.
+    """
+
+    def score(name: str, left_out: IntArray) -> FloatArray:
+        design = designs[name]
+        order = np.argsort(design.lines, kind="stable")
+        kept = np.sort(np.delete(order, left_out))
+        fit = refit(replace(design, rows=take_rows(design.rows, kept), lines=design.lines[kept]))
+        rows = _forget_levels(design, take_rows(design.rows, order[left_out]))
+        eta = linear_predictor(fit, rows).reshape(-1, len(left_out))
+        return score_rows(eta, np.asarray(rows.conversions), np.asarray(rows.trials))
+
+    return cross_validate(list(designs), creators, score=score, folds=folds, seed=seed)
+
+
+def _forget_levels(design: Design, rows: ModelRows) -> ModelRows:
+    """Rows whose levels of `sample` factors are new: drawn from the population, as those of left-out creators are."""
+    new = np.full(len(rows), -1, dtype=np.int64)
+    names = [term.column for term in design.factors if term.levels == "sample"]
+    return replace(rows, codes={**rows.codes, **dict.fromkeys(names, new)})
 
 
 def split_creators(creators: IntArray, *, folds: int, seed: int) -> list[IntArray]:

@@ -52,7 +52,7 @@ def group_decisions(results: Row) -> dict[str, list[Part]]:
 
 
 def _make_parts(results: Row, kind: str, heading: str) -> list[Part]:
-    parts = []
+    parts: list[Part] = []
     for decision in (row for row in results["decisions"] if row["kind"] == kind):
         question = decision["inputs"].get("question")
         first = not parts
