@@ -103,7 +103,7 @@ def _analyse(
     arguments: argparse.Namespace, references: dict[str, str], mapping: dict[str, str], command: str, progress: Any
 ) -> tuple[dict[str, Any], Path]:
     """Read, reserve the folder, fit, publish; return the results and the folder."""
-    from influbayes.pipeline import Settings, add_choices, analyse_posts, draw_model, make_files
+    from influbayes.pipeline import Settings, add_choices, analyse_posts, draw_model, find_quick_refit, make_files
     from influbayes.reporting.results import collect_results, list_facts
     from influbayes.reporting.run_folder import publish_run, reserve_run
 
@@ -122,7 +122,7 @@ def _analyse(
     with reserve_run(arguments.out, name=name, overwrite=arguments.overwrite, needed_bytes=needed) as place:
         analysis = analyse_posts(posts, spec, choice=choice, settings=settings, command=command, progress=progress)
         progress("comparing what can be bought", 0.0)
-        analysis = add_choices(analysis, request)
+        analysis = add_choices(analysis, request, refit=find_quick_refit(analysis, settings))
         progress("writing the report", 0.0)
         results = collect_results(analysis, mermaid=draw_model(analysis), created=_now())
         return results, publish_run(place, make_files(analysis, results), facts=list_facts(results))

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from influbayes.decisions.study import Request, make_choices
+from influbayes.decisions.study import Request, leave_out_samples, make_choices
 from influbayes.effects.averages import average_posts
 from influbayes.effects.contrasts import estimate_effects, make_claims
 from influbayes.effects.criticism import check_predictions, estimate_calibration, estimate_loo
@@ -144,9 +144,13 @@ def add_choices(
     return replace(analysis, choices=choices)
 
 
-def leave_out_samples(spec: Specification) -> Specification:
-    """Return the specification without the factors whose levels are drawn from a population."""
-    return replace(spec, factors=tuple(term for term in spec.factors if term.levels == "all"))
+def find_quick_refit(analysis: ConversionAnalysis, settings: Settings) -> Callable[[Design], Fit] | None:
+    """Return how to fit once more where the study's engine is quick enough for refits; None for nuts."""
+    if analysis.questions[0].fit.run.name_used != "laplace":
+        return None
+    return lambda design: fit_model(
+        design, engine="laplace", draws=settings.draws, chains=settings.chains, seed=settings.seed
+    )
 
 
 def split_questions(spec: Specification) -> tuple[tuple[Question, Specification], ...]:

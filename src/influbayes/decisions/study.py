@@ -29,6 +29,7 @@ from influbayes.gate.separation import find_separation
 from influbayes.hierarchy.coding import code_design
 from influbayes.hierarchy.design import Design
 from influbayes.hierarchy.posterior import Fit
+from influbayes.hierarchy.spec import Specification
 from influbayes.tables.posts import PostsTable
 
 MORE_POSTS = 12
@@ -131,6 +132,11 @@ def make_choices(
         gaps={fit.design.question: explain_gap(fit, compared[fit.design.question]) for fit in fits},
         comparison=comparison,
     )
+
+
+def leave_out_samples(spec: Specification) -> Specification:
+    """Return the specification without the factors whose levels are drawn from a population."""
+    return replace(spec, factors=tuple(term for term in spec.factors if term.levels == "all"))
 
 
 def _gather(

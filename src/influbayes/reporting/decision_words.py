@@ -176,10 +176,11 @@ def _write_creators(decision: Decision) -> list[str]:
         f"{inputs['effective_posts']:,.0f} posts of as many creators (design effect {inputs['design_effect']:.1f})."
     ]
     for row in decision["rows"]:
-        if row["source"] == "refit" and row["naive"] is not None:
+        if row["front"] and row["naive"] is not None:
+            roughly = "" if row["source"] == "refit" else "about "
             sentences.append(
                 f"Without creators in the model the probability that {row['level']} beats {row['reference']} would "
-                f"read {say_probability(row['naive'])} instead of {say_probability(row['probability'])}"
+                f"read {roughly}{say_probability(row['naive'])} instead of {say_probability(row['probability'])}"
                 + (": over-confident." if _is_bolder(row) else ".")
             )
     return sentences
