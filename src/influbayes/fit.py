@@ -88,6 +88,9 @@ def build_parser() -> argparse.ArgumentParser:
     add("--reference", action="append", default=[], metavar="Column=LEVEL", help="level to compare with; repeatable")
     add("--prob", type=float, default=0.9, metavar="P", help="mass of the credible intervals (default: 0.9)")
     add("--map", action="append", default=[], metavar="Column=theirs", help="name of a column in POSTS; repeatable")
+    add("--fees", metavar="FILE", help="fee of a post by tier and region (CSV), instead of the column Fee")
+    add("--value-per-conversion", metavar="X|TIER=X,...", help="money per conversion, in the currency of the fees")
+    add("--threshold", type=float, metavar="R", help="odds ratio above 1: 1/R to R counts as practically equal")
     add("--overwrite", action="store_true", help="replace an earlier run in --out")
     add("--quiet", action="store_true", help="print nothing but problems")
     return parser
@@ -100,6 +103,7 @@ def run_fit(arguments: argparse.Namespace, *, command: str) -> int:
 
     _check_prob(arguments.prob)
     check_settings(engine=arguments.engine, draws=arguments.draws, chains=arguments.chains, seed=arguments.seed)
+    _check_choices(arguments)
     console = make_console(on_loss=_say_lost)
     references, mapping = _split_pairs(arguments.reference, "--reference"), _split_pairs(arguments.map, "--map")
     with show_progress(console, quiet=arguments.quiet) as progress:
@@ -123,7 +127,15 @@ def _analyse(
     arguments: argparse.Namespace, references: dict[str, str], mapping: dict[str, str], command: str, progress: Any
 ) -> tuple[dict[str, Any], Path]:
     """Read, reserve the folder, fit, publish; return the results and the folder."""
-    from influbayes.pipeline import Settings, analyse_posts, build_designs, draw_model, make_files
+    from influbayes.pipeline import (
+        Settings,
+        add_choices,
+        analyse_posts,
+        build_designs,
+        draw_model,
+        find_quick_refit,
+        make_files,
+    )
     from influbayes.reporting.results import collect_results, list_facts
     from influbayes.reporting.run_folder import publish_run, reserve_run
     from influbayes.tables.query import redact_secrets
@@ -132,6 +144,7 @@ def _analyse(
     progress("reading the posts", 0.0)
     posts, spec, choice = _read(arguments, references, mapping)
     build_designs(posts, spec)  # what cannot be fitted is refused before any folder is made
+    request = _read_request(arguments, posts, spec)
     settings = Settings(
         engine=arguments.engine,
         draws=arguments.draws,
@@ -143,6 +156,8 @@ def _analyse(
     needed = _BYTES_A_NUMBER * arguments.draws * arguments.chains * 200
     with reserve_run(arguments.out, name=name, overwrite=arguments.overwrite, needed_bytes=needed) as place:
         analysis = analyse_posts(posts, spec, choice=choice, settings=settings, command=shown, progress=progress)
+        progress("comparing what can be bought", 0.0)
+        analysis = add_choices(analysis, request, refit=find_quick_refit(analysis, settings))
         progress("writing the report", 0.0)
         results = collect_results(analysis, mermaid=draw_model(analysis), created=_now())
         return results, publish_run(place, make_files(analysis, results), facts=list_facts(results))
@@ -164,6 +179,35 @@ def _read(
         posts = read_posts(arguments.posts, columns=columns, mapping=mapping)
     spec, choice = (asked, f"{asked.name}: asked for with --model.") if asked else choose_spec(posts)
     return posts, replace_references(spec, references) if references else spec, choice
+
+
+def _check_choices(arguments: argparse.Namespace) -> None:
+    """Refuse a wrong threshold or value before anything is fitted."""
+    from influbayes.decisions.options import parse_values
+    from influbayes.effects.equivalence import check_threshold
+
+    if arguments.threshold is not None:
+        check_threshold(arguments.threshold)
+    if arguments.value_per_conversion is not None:
+        parse_values(arguments.value_per_conversion)
+
+
+def _read_request(arguments: argparse.Namespace, posts: PostsTable, spec: Specification) -> Any:
+    """Return fees, values and threshold as given on the command line, checked against the levels in the table."""
+    from influbayes.decisions.options import parse_values
+    from influbayes.decisions.study import Request
+    from influbayes.tables.fee_table import read_cell_table
+
+    factors = [term.column for term in spec.factors if term.levels == "all" and posts.frame[term.column].nunique() > 1]
+    levels = {name: tuple(sorted(posts.frame[name].unique())) for name in factors[:2]}
+    fees, text = None, arguments.value_per_conversion
+    if arguments.fees is not None:
+        fees = read_cell_table(arguments.fees, levels=levels, amounts=["Fee"], complete=True).columns["Fee"]
+    values = None if text is None else parse_values(text)
+    if isinstance(values, dict) and set(values) != set(levels[factors[0]]):
+        named, known = ", ".join(sorted(values)), ", ".join(levels[factors[0]])
+        raise UsageError(f"--value-per-conversion names {named}; give one amount for each of {known}.")
+    return Request(fees=fees, values=values, threshold=arguments.threshold)
 
 
 def _open_sample() -> Any:

@@ -15,12 +15,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from influbayes.decisions.study import Request, leave_out_samples, make_choices
 from influbayes.effects.averages import average_posts
 from influbayes.effects.calibration_curve import estimate_calibration
 from influbayes.effects.contrasts import estimate_effects, make_claims
 from influbayes.effects.criticism import check_predictions
 from influbayes.effects.estimands import Claim, Effect, Probability, estimate_probability
 from influbayes.effects.leave_one_out import estimate_loo
+from influbayes.effects.model_comparison import Score, compare_specifications
 from influbayes.effects.sensitivity import assess_sensitivity
 from influbayes.errors import SamplingFailed
 from influbayes.gate.adequacy import judge_loo, judge_predictions, judge_rows, judge_separation
@@ -124,6 +126,39 @@ def analyse_posts(
 def build_designs(posts: PostsTable, spec: Specification) -> tuple[Design, ...]:
     """Return the design of each question a specification answers; DataRefused says what keeps it from being fitted."""
     return tuple(build_design(posts, part, question=question) for question, part in split_questions(spec))
+
+
+def add_choices(
+    analysis: ConversionAnalysis,
+    request: Request | None = None,
+    *,
+    refit: Callable[[Design], Fit] | None = None,
+) -> ConversionAnalysis:
+    """Return the analysis with what can be chosen from it: premium, information, regressions beside the model.
+
+    With `refit`, a quick engine, the shipped specifications are compared and creators left out by fits of their own.
+    """
+    fits = [question.fit for question in analysis.questions]
+    posts, plain = analysis.posts, None
+    scores: tuple[Score, ...] = ()
+    if refit is not None:
+        scores = compare_specifications(posts, refit=refit)
+        bought = next(fit.design for fit in fits if fit.design.question == "as_bought")
+        if any(term.levels == "sample" for term in bought.factors):
+            plain = refit(build_design(posts, leave_out_samples(bought.specification), question="as_bought"))
+    choices = make_choices(
+        fits, posts, request=request, prob=analysis.prob, seed=analysis.seed, without_creators=plain, comparison=scores
+    )
+    return replace(analysis, choices=choices)
+
+
+def find_quick_refit(analysis: ConversionAnalysis, settings: Settings) -> Callable[[Design], Fit] | None:
+    """Return how to fit once more where the study's engine is quick enough for refits; None for nuts."""
+    if analysis.questions[0].fit.run.name_used != "laplace":
+        return None
+    return lambda design: fit_model(
+        design, engine="laplace", draws=settings.draws, chains=settings.chains, seed=settings.seed
+    )
 
 
 def split_questions(spec: Specification) -> tuple[tuple[Question, Specification], ...]:

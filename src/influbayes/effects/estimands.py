@@ -19,9 +19,21 @@ from influbayes.hierarchy.spec import Question
 from influbayes.inference.convergence import Summaries, estimate_ess_bulk, estimate_ess_mean, summarise_quantities
 
 Estimand = Literal[
-    "odds_ratio", "average_odds_ratio", "difference", "lift", "expected_value", "rank", "probability_best"
+    "odds_ratio",
+    "average_odds_ratio",
+    "difference",
+    "lift",
+    "expected_value",
+    "rank",
+    "probability_best",
+    "break_even_premium",
+    "break_even_ratio",
+    "turning_value",
+    "net_value",
+    "conversions_per_fee",
+    "tipping_point",
 ]
-Scale = Literal["odds", "probability", "per_100_posts", "currency"]
+Scale = Literal["odds", "probability", "per_100_posts", "currency", "ratio"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from influbayes.effects.contrasts import MEAN_OF_LEVELS
 from influbayes.reporting import html_tables as tables
+from influbayes.reporting.html_decisions import group_decisions
 from influbayes.reporting.html_tables import Table
 from influbayes.reporting.numbers import format_count, format_number
 from influbayes.reporting.wording import name_column, say_mass, strip_controls
@@ -33,6 +34,9 @@ PICTURES = {
     "creators": ("Expected conversion of the best and the worst beside their raw rates", "table-creators"),
     "curves": ("Expected conversion along each numeric column, with the raw rates of tenths", "table-tenths"),
     "calibration": ("Share of posts that converted against the predicted chance, with a band", "table-calibration"),
+    "premium": ("Probability that a post is worth its premium, along the premium", "table-premium"),
+    "tracking": ("Tracking errors together at which the order turns", "table-tracking"),
+    "regressions": ("Odds ratios of this model beside those of the regressions", "table-regressions"),
     "checks": ("Observed against expected conversions of groups of posts", "table-checks"),
     "chains": ("Ranks of the draws of each chain, which lie level where the chains agree", "table-diagnostics"),
     "priors": ("Prior and posterior density of intercept, slopes and scales", "table-terms"),
@@ -106,11 +110,13 @@ def render_report(results: Mapping[str, Any], images: Mapping[str, bytes]) -> st
         "terms": tables.table_terms(results),
         "rows": tables.table_rejected(results),
     }
+    chosen = group_decisions(results)
     return load_template().render(
         results=results,
         csp=CSP,
         css=_read_part("report.css"),
         tables=found,
+        decisions=chosen,
         contrasts=tables.tables_contrasts(results, estimates),
         pictures=_group_pictures(images),
         said=group_statements(results),

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from influbayes.reporting.plots_checks import draw_calibration, draw_chains, draw_checks, draw_priors
 from influbayes.reporting.plots_contrasts import draw_contrasts, draw_forest, order_questions
 from influbayes.reporting.plots_curves import draw_curves
+from influbayes.reporting.plots_decisions import draw_decisions
 from influbayes.reporting.plots_rates import draw_creators, draw_levels, draw_maps
 from influbayes.reporting.plots_style import DPI, drawing_style
 from influbayes.reporting.results import ConversionAnalysis
@@ -34,7 +35,8 @@ def draw_plots(results: Mapping[str, Any], analysis: ConversionAnalysis) -> dict
     Returns
     -------
     dict
-        Name -> figure, in the order of the report: ``contrasts, forest, map`` (``map_2`` ...), ``levels, creators,
+        Name -> figure, in the order of the report: ``contrasts, forest, map`` (``map_2`` ...), ``premium, tracking,
+        regressions, levels, creators,
         curves, calibration, checks_QUESTION, chains_QUESTION, priors_QUESTION``; a picture that does not apply is left
         out. NAME becomes plots/NAME.png.
     """
@@ -52,6 +54,7 @@ def _draw_answers(results: Mapping[str, Any], analysis: ConversionAnalysis) -> d
         "contrasts": draw_contrasts(analysis, find_withheld_claims(results)),
         "forest": draw_forest(analysis),
         **{"map" if index == 0 else f"map_{index + 1}": figure for index, figure in enumerate(maps)},
+        **draw_decisions(results),
         "levels": draw_levels(analysis, results),
         "creators": draw_creators(analysis, results),
         "curves": draw_curves(analysis),

@@ -17,12 +17,14 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from influbayes.decisions.study import Choices
 from influbayes.effects.criticism import Calibration, PredictiveCheck
 from influbayes.effects.estimands import Claim, Effect, Probability
 from influbayes.errors import IncompleteRun, OutputError
 from influbayes.gate.checks import Diagnostic
 from influbayes.hierarchy.posterior import Fit
 from influbayes.reporting.accounts import account_data, count_levels
+from influbayes.reporting.decision_tables import describe_choices, list_frequentist
 from influbayes.reporting.judgements import Evidence, gather_evidence, list_withheld_effects
 from influbayes.reporting.plain import make_plain
 from influbayes.reporting.provenance import list_versions
@@ -66,6 +68,7 @@ class ConversionAnalysis:
     prob: float
     seed: int
     command: str
+    choices: Choices | None = None
 
 
 def collect_results(
@@ -105,8 +108,8 @@ def collect_results(
         "diagnostics": [asdict(item) for item in diagnostics],
         "effects": [asdict(row) for row in effects],
         "withheld_effects": list_withheld_effects(effects, evidence),
-        "frequentist": [],
-        "decisions": [],
+        "frequentist": [] if analysis.choices is None else list_frequentist(analysis.choices),
+        "decisions": _describe_decisions(analysis, evidence),
         "checks": [_describe_check(question, check) for question in questions for check in question.checks],
         "calibration": [_describe_calibration(question) for question in questions if question.calibration is not None],
         "creators": list(_list_creators(analysis)),
@@ -116,6 +119,32 @@ def collect_results(
     statements = _make_statements(questions, plain, evidence)
     spoken, more = make_plain([asdict(row) for row in statements], path="/statements")
     return {**plain, "headline": _make_headline(statements, evidence), "statements": spoken, "nulls": nulls + more}
+
+
+def _describe_decisions(analysis: ConversionAnalysis, evidence: Evidence) -> list[dict[str, Any]]:
+    if analysis.choices is None:
+        return []
+    bought = next(question for question in analysis.questions if question.fit.design.question == "as_bought")
+    return describe_choices(
+        analysis.choices,
+        references={term.column: term.reference for term in bought.fit.design.factors},
+        prob=analysis.prob,
+        withheld=evidence.verdict.status == "withheld",
+        withheld_pairs=_list_withheld_pairs(bought, evidence),
+        rests_on_prior=any(item.name == "separation" and item.consequence != "none" for item in bought.diagnostics),
+    )
+
+
+def _list_withheld_pairs(question: QuestionResult, evidence: Evidence) -> dict[tuple[str, str], str]:
+    """(level, reference) -> why the gate withholds their comparison."""
+    meanings = {(item.name, item.subject): item.meaning for item in evidence.diagnostics}
+    return {
+        (str(claim.level), str(claim.reference)): " ".join(
+            meanings.get((name, claim.id), f"The check {name} failed.") for name in evidence.claims[claim.id]
+        )
+        for claim in question.claims
+        if claim.kind == "beats" and claim.id in evidence.claims
+    }
 
 
 def write_results(results: Mapping[str, Any], path: str | Path) -> None:

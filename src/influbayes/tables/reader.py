@@ -35,9 +35,9 @@ from influbayes.tables.rows import (
 )
 from influbayes.tables.sources import read_records
 
-POST_ID, CREATOR, POST_DATE, FEE = "Post_ID", "Creator_ID", "Post_Date", "Fee"
+POST_ID, CREATOR, POST_DATE, FEE, REVENUE = "Post_ID", "Creator_ID", "Post_Date", "Fee", "Revenue"
 VIEWS, SWIPES, TIER = "Story_Views", "Swipe_Ups", "Influencer_Tier"
-KNOWN_COLUMNS = (POST_ID, CREATOR, POST_DATE, FEE)
+KNOWN_COLUMNS = (POST_ID, CREATOR, POST_DATE, FEE, REVENUE)
 COUNT_COLUMNS = frozenset(("Story_Views", "Swipe_Ups", "reach", "likes", "comments"))
 
 
@@ -151,7 +151,7 @@ def _locate_columns(reading: _Reading, search: _Wanted) -> None:
     reading.found += [*headers.problems, *headers.notices]
     spoiled = _leave_out_flaws(reading, headers.positions)
     places = {name: place for name, place in headers.positions.items() if place not in spoiled}
-    numeric = [places[name] for name in (*columns.outcomes, *columns.numeric, FEE) if name in places]
+    numeric = [places[name] for name in (*columns.outcomes, *columns.numeric, FEE, REVENUE) if name in places]
     worded = [place for place in range(len(records.header)) if place not in numeric]
     totals, said = find_totals(reading.records, worded, numeric) if len(reading.records.lines) else (set(), [])
     reading.found += said
@@ -206,6 +206,8 @@ def _convert_columns(reading: _Reading, today: date) -> None:
             reading.numbers[name], said = read_numbers(text, kind=kind)
         elif name == FEE and name not in columns.labels:
             reading.numbers[name], said = read_fees(text)
+        elif name == REVENUE and name not in columns.labels:
+            reading.numbers[name], said = read_numbers(text, kind="money", missing="")
         elif name == POST_DATE and name not in columns.labels:
             reading.days, said = read_dates(text, today=today)
         else:

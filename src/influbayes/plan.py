@@ -1,0 +1,179 @@
+"""Entry of `influbayes plan`: reads a finished run, fees and limits; prints which posts to buy.
+
+Takes command-line words; makes one screen of text and, with --out, a JSON file. Knows exit codes; computes nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from influbayes.errors import InflubayesError, OutputError, UsageError
+
+if TYPE_CHECKING:
+    from influbayes.decisions.options import Options
+    from influbayes.decisions.plan import Limits, Plan
+
+WITHHELD = 4
+INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `influbayes plan` and return its exit code.
+
+    0 a plan; 2 the call is off or no plan keeps all limits; 3 a table or the run folder refused; 4 the run is withheld,
+    so nothing is planned from it; 5 FILE of --out exists or could not be written; 130 interrupted.
+    """
+    arguments = build_parser().parse_args(argv)
+    try:
+        return run_plan(arguments)
+    except InflubayesError as reason:
+        print(f"influbayes plan: {reason}", file=sys.stderr)
+        return reason.exit_code
+    except KeyboardInterrupt:
+        print("influbayes plan: interrupted, nothing written.", file=sys.stderr)
+        return INTERRUPTED
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of `influbayes plan`; starting it imports nothing heavy."""
+    parser = argparse.ArgumentParser(
+        prog="influbayes plan",
+        description="Which posts to buy for a budget: whole posts per tier and region, from a finished run.",
+        epilog="Exit codes: 0 a plan, 2 wrong call or no plan keeps all limits, 3 run or table refused, 4 the run is "
+        "withheld, 5 could not write, 130 interrupted.",
+    )
+    add = parser.add_argument
+    add("run", metavar="RUN", help="run folder of influbayes fit")
+    add("--fees", required=True, metavar="FILE", help="CSV with Influencer_Tier, Audience_Region (optional) and Fee")
+    add("--budget", required=True, type=float, metavar="X", help="most money to spend, in the currency of the fees")
+    add(
+        "--value-per-conversion",
+        metavar="X|TIER=X,...",
+        help="money per conversion; without it conversions are counted",
+    )
+    add("--limits", metavar="FILE", help="CSV with tier, region, and Min, Max or Stock: posts at least and at most")
+    add("--risk", type=float, default=0.0, metavar="0..1", help="0 the mean (default), 1 the mean of the worst tenth")
+    add("--min-posts", type=int, default=0, metavar="N", help="cells with fewer than N posts in the run get at most N")
+    add("--last", metavar="FILE", help="CSV with tier, region and Posts: the last plan, to compare with")
+    add("--target", type=float, metavar="N", help="conversions to reach")
+    add("--out", metavar="FILE", help="also write the plan as JSON; FILE must not exist")
+    return parser
+
+
+def run_plan(arguments: argparse.Namespace) -> int:
+    """Read, plan and print; return 0, or 4 where the run is withheld."""
+    folder = Path(arguments.run)
+    results, fit = _read_run(folder)
+    if results["status"] == "withheld":
+        print("influbayes plan: the run did not pass its checks, so nothing is planned from it.", file=sys.stderr)
+        return WITHHELD
+    options, plan = _make_plan(arguments, results, fit)
+    from influbayes.reporting.decision_tables import describe_plan, print_plan
+
+    inputs = _list_inputs(arguments, options)
+    described = describe_plan(plan, inputs={**inputs, "prob": results["provenance"]["prob"]})
+    if arguments.out is not None:
+        _write_json(Path(arguments.out), described)
+    print_plan(described)
+    return 0
+
+
+def _read_run(folder: Path) -> tuple[dict[str, Any], Any]:
+    from influbayes.hierarchy.posterior import load_fit
+    from influbayes.reporting.results import read_results
+    from influbayes.reporting.run_folder import verify_run
+
+    verify_run(folder)
+    results = read_results(folder / "results.json")
+    names = {part["question"]: part["posterior_file"] for part in results["fits"]}
+    if "as_bought" not in names:
+        raise UsageError(
+            f"{folder}: the run has no answer to the question as bought, so nothing can be planned from it."
+        )
+    return results, load_fit(folder / names["as_bought"])
+
+
+def _make_plan(arguments: argparse.Namespace, results: Mapping[str, Any], fit: Any) -> tuple[Options, Plan]:
+    from influbayes.decisions.options import gather_options, parse_values
+    from influbayes.decisions.plan import plan_posts
+    from influbayes.effects.averages import list_all_factors
+    from influbayes.tables.fee_table import read_cell_table
+
+    factors = list_all_factors(fit.design)[:2]
+    levels = {name: fit.design.levels[name] for name in factors}
+    fees = read_cell_table(arguments.fees, levels=levels, amounts=["Fee"], complete=True).columns["Fee"]
+    text = arguments.value_per_conversion
+    values = None if text is None else parse_values(text)
+    options = gather_options(fit, ":".join(factors), fees=fees, values=values)
+    last = None if arguments.last is None else read_cell_table(arguments.last, levels=levels, counts=["Posts"])
+    return options, plan_posts(
+        options,
+        arguments.budget,
+        limits=_read_limits(arguments.limits, levels, options, _list_withheld(results)),
+        risk=arguments.risk,
+        min_posts=arguments.min_posts,
+        last=None if last is None else {label: int(n) for label, n in last.columns["Posts"].items()},
+        target=arguments.target,
+        prob=results["provenance"]["prob"],
+        seed=results["provenance"]["seed"],
+    )
+
+
+def _read_limits(
+    path: str | None, levels: Mapping[str, Sequence[str]], options: Options, withheld: frozenset[str]
+) -> dict[str, Limits]:
+    """Return the limits of each cell; a cell whose estimate is withheld is not bought."""
+    from influbayes.decisions.plan import Limits
+    from influbayes.tables.fee_table import read_cell_table
+
+    columns: Mapping[str, Mapping[str, float]] = {}
+    if path is not None:
+        columns = read_cell_table(path, levels=levels, counts=["Min", "Max", "Stock"], optional=True).columns
+    unknown = sorted({label for column in columns.values() for label in column} - set(options.labels))
+    if unknown:
+        raise UsageError(f"--limits: {', '.join(unknown)} is no single cell; name tier and region of each limit.")
+    found = {}
+    for label in options.labels:
+        ends = [columns[name][label] for name in ("Max", "Stock") if label in columns.get(name, {})]
+        ends += [0.0] if label in withheld else []
+        least = int(columns.get("Min", {}).get(label, 0))
+        if ends or least:
+            found[label] = Limits(least=least, most=int(min(ends)) if ends else None)
+    return found
+
+
+def _list_withheld(results: Mapping[str, Any]) -> frozenset[str]:
+    hidden = set(results["withheld_effects"])
+    rows = [row for row in results["effects"] if row["id"] in hidden and row["question"] == "as_bought"]
+    return frozenset(str(row["level"]) for row in rows if row["estimand"] == "expected_value")
+
+
+def _list_inputs(arguments: argparse.Namespace, options: Options) -> dict[str, Any]:
+    return {
+        "run": str(arguments.run),
+        "fees": Path(arguments.fees).name,
+        "value_per_conversion": arguments.value_per_conversion,
+        "limits": None if arguments.limits is None else Path(arguments.limits).name,
+        "last": None if arguments.last is None else Path(arguments.last).name,
+        "min_posts": arguments.min_posts,
+        "target": arguments.target,
+        "population": options.population,
+    }
+
+
+def _write_json(path: Path, described: Mapping[str, Any]) -> None:
+    text = json.dumps(described, allow_nan=False, ensure_ascii=False, indent=1, sort_keys=True)
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(f"{text}\n")
+    except OSError as error:
+        raise OutputError(f"{path}: could not be written ({error.strerror}). Choose another --out.") from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())

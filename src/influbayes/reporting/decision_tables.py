@@ -1,0 +1,278 @@
+"""Choices as plain data: the rows of `decisions` in results.json, and the screen of a plan.
+
+Takes finished choices; computes none. Every decision has `kind, inputs, rows, effects, sentences`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from math import exp
+from typing import Any
+
+from influbayes.decisions.plan import Plan
+from influbayes.decisions.premium import PairPremium
+from influbayes.decisions.study import Choices
+from influbayes.effects.contrasts import MEAN_OF_LEVELS
+from influbayes.reporting.decision_words import say_amount, write_sentences
+from influbayes.reporting.plain import make_plain
+from influbayes.reporting.wording import name_column, strip_controls
+
+
+def make_decision(
+    kind: str,
+    *,
+    inputs: Mapping[str, Any],
+    rows: Sequence[Mapping[str, Any]],
+    effects: Sequence[str] = (),
+    withheld: bool = False,
+) -> dict[str, Any]:
+    """Return one decision as plain data, with its sentences; numbers that are not finite become None."""
+    plain, _ = make_plain({"kind": kind, "inputs": dict(inputs), "rows": list(rows), "effects": list(effects)})
+    return {**plain, "sentences": [strip_controls(text) for text in write_sentences(plain, withheld=withheld)]}
+
+
+def describe_plan(plan: Plan, *, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a plan as a decision of kind `plan`."""
+    whole = ("unit", "risk", "budget", "spent", "objective", "mean", "cvar", "lower", "upper", "conversions", "gap")
+    numbers = {name: getattr(plan, name) for name in whole}
+    return make_decision(
+        "plan",
+        inputs={
+            "prob": 0.9,
+            **inputs,
+            **numbers,
+            "beats_last": None if plan.beats_last is None else plan.beats_last.value,
+            "reaches_target": plan.reaches_target,
+            "bindings": [asdict(row) for row in plan.bindings],
+        },
+        rows=[asdict(line) for line in plan.lines],
+    )
+
+
+def print_plan(described: Mapping[str, Any]) -> None:
+    """Print a plan: its sentences, and one line for each cell bought."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(emoji=False, markup=False, highlight=False)
+    for sentence in described["sentences"]:
+        console.print(Text(sentence))
+    bought = [row for row in described["rows"] if row["posts"] > 0]
+    if not bought:
+        return
+    table = Table(box=box.SIMPLE)
+    for k, name in enumerate(("Buy", "Posts", "Fee", "Cost", "Expected conversions", "Posts seen")):
+        table.add_column(name, justify="left" if k == 0 else "right")
+    for row in bought:
+        numbers = (row["posts"], row["fee"], row["cost"], row["conversions"], row["observed_posts"])
+        cells = [f"{row['posts']:,}", *(say_amount(value) for value in numbers[1:4]), f"{row['observed_posts']:,}"]
+        table.add_row(Text(strip_controls(row["label"])), *cells)
+    console.print(table)
+
+
+# --- the choices of a study ------------------------------------------------------------------------------------------
+
+
+def describe_choices(
+    choices: Choices,
+    *,
+    references: Mapping[str, str | None],
+    prob: float,
+    withheld: bool = False,
+    withheld_pairs: Mapping[tuple[str, str], str] | None = None,
+    rests_on_prior: bool = False,
+) -> list[dict[str, Any]]:
+    """Return the choices of a study as decisions, those that apply.
+
+    Parameters
+    ----------
+    choices
+        From `decisions.study`.
+    references
+        Factor -> its reference; the pairs against it come first.
+    prob
+        Mass of the intervals.
+    withheld
+        Whether the whole study is withheld: then no row and no number is given.
+    withheld_pairs
+        (level, reference) as bought -> why the gate withholds their comparison.
+    rests_on_prior
+        Whether outcomes are separated, so that sizes rest on the prior.
+    """
+    drafts = [
+        _describe_premium(choices, references, withheld_pairs or {}, rests_on_prior),
+        _describe_information(choices),
+        _describe_tracking(choices, withheld_pairs or {}),
+        _describe_creators(choices, references),
+        *_describe_equivalence(choices, references),
+        _describe_populations(choices),
+        _describe_priors(choices),
+        *(_describe_frequentist(choices, question, references) for question in sorted(choices.frequentist)),
+        _describe_comparison(choices),
+    ]
+    found = [{"prob": prob, **draft} for draft in drafts if draft is not None]
+    return [_finish(draft, withheld=withheld) for draft in found]
+
+
+def list_frequentist(choices: Choices) -> list[dict[str, Any]]:
+    """Return the rows of the regressions, with the columns of the effects table."""
+    return [asdict(row) for part in choices.frequentist.values() for row in part.rows]
+
+
+def _finish(draft: dict[str, Any], *, withheld: bool) -> dict[str, Any]:
+    kind, inputs = draft["kind"], {**draft["inputs"], "prob": draft["prob"]}
+    # What the gate forbids is not given as a number either. Priors do not rest on the draws; of the regressions only
+    # the gap to the model does.
+    hidden = withheld and kind not in ("priors", "frequentist")
+    rows = [] if withheld and kind != "priors" else draft["rows"]
+    kept = {name: inputs[name] for name in ("prob", "variable") if name in inputs} if hidden else inputs
+    return make_decision(kind, inputs=kept, rows=rows, effects=draft.get("effects", ()), withheld=hidden)
+
+
+def _describe_premium(
+    choices: Choices, references: Mapping[str, str | None], pairs: Mapping[tuple[str, str], str], rests: bool
+) -> dict[str, Any] | None:
+    premium, options = choices.premium, choices.levels
+    if premium is None or options is None or premium.unit == "conversions":
+        return None
+    reference = references.get(premium.variable)
+    first = reference if reference in options.labels else options.labels[0]
+    regrets = [
+        {**asdict(regret), "worth": asdict(row)} for regret, row in zip(premium.regrets, premium.worths, strict=True)
+    ]
+    for row, label in zip(regrets, options.labels, strict=True):
+        place = options.find(label)
+        row["fee"] = None if options.fees is None else float(options.fees[place])
+        row["rate"] = float(options.rates[..., place].mean())
+        row["value"] = None if options.values is None else float(options.values[..., place].mean())
+    return {
+        "kind": "premium",
+        "inputs": {
+            "variable": premium.variable,
+            "unit": premium.unit,
+            "fees": choices.fees_from,
+            "values": choices.values_from,
+            "single_value": premium.single_value,
+            "population": options.population,
+            "perfect_information": premium.perfect_information,
+            "rests_on_prior": rests,
+            "options": regrets,
+        },
+        "rows": [_describe_pair(pair, first, pairs) for pair in premium.pairs],
+        "effects": [f"as_bought/expected_value/{premium.variable}/{label}" for label in options.labels],
+    }
+
+
+def _describe_pair(pair: PairPremium, first: str, withheld: Mapping[tuple[str, str], str]) -> dict[str, Any]:
+    why = withheld.get((pair.level, pair.reference)) or withheld.get((pair.reference, pair.level))
+    worth = pair.worth_it
+    row = {
+        "level": pair.level,
+        "reference": pair.reference,
+        "front": pair.reference == first,
+        "status": "stated" if why is None else "withheld",
+        "because": why,
+    }
+    if why is not None:
+        return row
+    return {
+        **row,
+        "break_even": asdict(pair.break_even),
+        "asked": pair.asked,
+        "probability": None if worth is None else worth.value,
+        "mcse": None if worth is None else worth.mcse,
+        "at_least": None if worth is None else worth.at_least,
+        "at_most": None if worth is None else worth.at_most,
+        "premiums": pair.premiums.tolist(),
+        "probabilities": pair.probabilities.tolist(),
+        "turning": None if pair.turning is None else asdict(pair.turning),
+    }
+
+
+def _describe_information(choices: Choices) -> dict[str, Any] | None:
+    if not choices.information or choices.cells is None or choices.premium is None:
+        return None
+    largest = max(choices.perfect, 1e-300)
+    rows = [{**asdict(row), "share": min(1.0, row.value / largest)} for row in choices.information]
+    inputs = {"posts": choices.information[0].posts, "unit": choices.premium.unit, "perfect": choices.perfect}
+    return {"kind": "information", "inputs": {**inputs, "variable": choices.cells.variable}, "rows": rows}
+
+
+def _describe_tracking(choices: Choices, withheld: Mapping[tuple[str, str], str]) -> dict[str, Any] | None:
+    point = choices.tracking
+    if point is None or {(point.ahead, point.behind), (point.behind, point.ahead)} & set(withheld):
+        return None
+    row = {
+        "ahead": point.ahead,
+        "behind": point.behind,
+        "missed": asdict(point.missed),
+        "leaked": asdict(point.leaked),
+        "map_leaked": point.map_leaked.tolist(),
+        "map_missed": point.map_missed.tolist(),
+    }
+    return {"kind": "tracking", "inputs": {"variable": point.missed.variable}, "rows": [row]}
+
+
+def _describe_creators(choices: Choices, references: Mapping[str, str | None]) -> dict[str, Any] | None:
+    if choices.clustering is None:
+        return None
+    rows = [
+        {**asdict(row), "front": row.reference == references.get(row.variable)}
+        for row in choices.confidence
+        if choices.levels is None or row.variable == choices.levels.variable
+    ]
+    return {"kind": "creators", "inputs": asdict(choices.clustering), "rows": rows}
+
+
+def _describe_equivalence(choices: Choices, references: Mapping[str, str | None]) -> list[dict[str, Any]]:
+    found = []
+    for question, rows in sorted(choices.equivalence.items()):
+        described = []
+        for row in rows:
+            numbers = asdict(row.probability)
+            labels = {"id": row.id, "variable": row.variable, "level": row.level, "reference": row.reference}
+            front = row.reference in (references.get(row.variable), MEAN_OF_LEVELS)
+            described.append({**labels, "front": front, "probability": numbers.pop("value"), **numbers})
+        inputs = {"question": question, "threshold": choices.threshold}
+        found.append({"kind": "equivalence", "inputs": inputs, "rows": described, "effects": [row.id for row in rows]})
+    return found
+
+
+def _describe_populations(choices: Choices) -> dict[str, Any] | None:
+    if not choices.new_creators:
+        return None
+    return {"kind": "populations", "inputs": {}, "rows": [asdict(row) for row in choices.new_creators]}
+
+
+def _describe_priors(choices: Choices) -> dict[str, Any]:
+    return {"kind": "priors", "inputs": {}, "rows": [asdict(row) for row in choices.priors]}
+
+
+def _describe_frequentist(choices: Choices, question: str, references: Mapping[str, str | None]) -> dict[str, Any]:
+    part = choices.frequentist[question]
+    rows = [
+        {
+            **asdict(gap),
+            "bayesian": exp(gap.bayesian),
+            "regression": exp(gap.regression),
+            "front": gap.level is None or gap.reference in (references.get(gap.variable), MEAN_OF_LEVELS),
+        }
+        for gap in choices.gaps[question]
+    ]
+    inputs = {
+        "question": question,
+        "exists": part.exists,
+        "columns": [name_column(name) for name in part.separated],
+        "clusters": part.clusters,
+        "notes": list(part.notes),
+    }
+    return {"kind": "frequentist", "inputs": inputs, "rows": rows, "effects": [row.id for row in part.rows]}
+
+
+def _describe_comparison(choices: Choices) -> dict[str, Any] | None:
+    if not choices.comparison:
+        return None
+    return {"kind": "comparison", "inputs": {}, "rows": [asdict(row) for row in choices.comparison]}
