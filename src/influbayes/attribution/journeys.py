@@ -40,7 +40,7 @@ with ordered as (
 ), touched as (
     select *, start <= ended and moment >= ended - $window as counts from ended
 )
-select person, converted, coalesce(gained, 0) as gained, channel, id, (ended - moment) / 3600.0 as hours, counts
+select person, earlier, converted, coalesce(gained, 0) as gained, channel, id, (ended - moment) / 3600.0 as hours, counts
 from touched order by person, earlier, moment, start, id
 """
 
@@ -169,10 +169,10 @@ def _collect(
     counts = table["counts"].astype(np.bool_)
     person = table["person"].astype(np.int64)[counts]
     converted = table["converted"].astype(np.int64)[counts]
-    # Within "first" a person has one journey; within "each" the end of one is a touch after which hours grow again.
+    earlier = table["earlier"].astype(np.int64)[counts]
     hours = table["hours"].astype(np.float64)[counts]
     new = np.ones(len(person), dtype=np.bool_)
-    new[1:] = (np.diff(person) != 0) | (np.diff(hours) > 0)
+    new[1:] = (np.diff(person) != 0) | (np.diff(earlier) != 0)
     journey = np.cumsum(new) - 1
     first = np.flatnonzero(new)
     ends = converted[first].astype(np.float64)
@@ -198,8 +198,8 @@ def _count_uncredited(
 ) -> dict[str, int]:
     """Say why sign-ups are not shared out: no touch before them, or later than the one that ended the journey."""
     signed = table["converted"].astype(np.bool_)
-    people = table["person"]
-    untouched = int(np.setdiff1d(people[signed], people[signed & counts]).size)
+    journey = table["person"].astype(np.int64) * (sign_ups + 1) + table["earlier"].astype(np.int64)
+    untouched = int(np.setdiff1d(journey[signed], journey[signed & counts]).size)
     later = sign_ups - credited - untouched
     found = {"no touch before the sign-up": untouched, "later sign-up of the same user": later}
     return {reason: count for reason, count in found.items() if count}
