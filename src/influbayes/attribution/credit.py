@@ -149,9 +149,7 @@ def attribute_credit(
     >>> table = attribute_credit(read_sessions("sessions.csv"))  # doctest: +SKIP
     """
     journeys = build_journeys(sessions, by=by, lookback_days=lookback_days, sign_ups=sign_ups)
-    return credit_journeys(
-        journeys, by=by, rules=rules, options=options, replicates=replicates, prob=prob, seed=seed
-    )
+    return credit_journeys(journeys, by=by, rules=rules, options=options, replicates=replicates, prob=prob, seed=seed)
 
 
 def credit_journeys(
@@ -249,9 +247,7 @@ class _Engine:
         return {rule: credits[rule] for rule in self.rules}, errors
 
 
-def _spread_touches(
-    journeys: Journeys, converted: IntArray, rule: str, options: RuleOptions
-) -> FloatArray:
+def _spread_touches(journeys: Journeys, converted: IntArray, rule: str, options: RuleOptions) -> FloatArray:
     """Return (converted journeys, channels): conversions of each journey shared out by a touch rule."""
     place = np.full(len(journeys), -1, dtype=np.int64)
     place[converted] = np.arange(len(converted))
@@ -321,9 +317,7 @@ def compare_rules(table: CreditTable) -> tuple[Disagreement, ...]:
         moved = 0.5 * np.abs(table.point[rule] - table.point[other]).sum()
         drawn = 0.5 * np.abs(table.draws[rule] - table.draws[other]).sum(axis=1, keepdims=True)
         lower, upper = _find_interval(drawn, table.prob)[:, 0]
-        found.append(
-            Disagreement(rule=rule, other=other, moved=float(moved), lower=float(lower), upper=float(upper))
-        )
+        found.append(Disagreement(rule=rule, other=other, moved=float(moved), lower=float(lower), upper=float(upper)))
     return tuple(sorted(found, key=lambda row: -row.moved))
 
 
@@ -350,9 +344,7 @@ def group_credits(table: CreditTable, groups: Mapping[str, str]) -> dict[str, di
 
     Sums per rule stay what they were.
     """
-    return {
-        rule: _sum_groups(table.journeys.channels, credits, groups) for rule, credits in table.point.items()
-    }
+    return {rule: _sum_groups(table.journeys.channels, credits, groups) for rule, credits in table.point.items()}
 
 
 def _sum_groups(channels: Sequence[str], credits: FloatArray, groups: Mapping[str, str]) -> dict[str, float]:

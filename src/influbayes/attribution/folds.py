@@ -111,9 +111,7 @@ def try_models(
     )
 
 
-def _try_fold(
-    features: Features, held: FloatArray, learner: Learner, seed: int
-) -> tuple[FloatArray, dict[str, float]]:
+def _try_fold(features: Features, held: FloatArray, learner: Learner, seed: int) -> tuple[FloatArray, dict[str, float]]:
     train = np.flatnonzero(~held)
     inner = split_users(features.outcome[train], features.user[train], folds=5, seed=seed + 1000) == 0
     tuned = learner(features.frame.iloc[train[~inner]], features.outcome[train[~inner]].astype(np.float64), seed)

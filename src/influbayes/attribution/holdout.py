@@ -104,9 +104,7 @@ def _draw_persons(journeys: Journeys, replicates: int, seed: int) -> FloatArray:
     return rng.multinomial(journeys.persons, shares, size=replicates)[:, journeys.person].astype(np.float64)
 
 
-def _test_rule(
-    rule: str, before: CreditTable, after: CreditTable, weights: FloatArray, prob: float
-) -> TimeTest:
+def _test_rule(rule: str, before: CreditTable, after: CreditTable, weights: FloatArray, prob: float) -> TimeTest:
     journeys = after.journeys
     worth = _price_touches(before, rule)
     overall = before.journeys.credited / len(before.journeys.channel)

@@ -148,7 +148,7 @@ QUESTIONS: Mapping[str, tuple[str, str, str]] = {
         "What last brought people by our own doing, visits from memory aside?",
     ),
     "shapley": (
-        "Shapley, counts",
+        "Shapley counts",
         "equal shares to the channels of a journey",
         "What does a channel add to the sets it is found in, repeats aside?",
     ),
@@ -158,7 +158,7 @@ QUESTIONS: Mapping[str, tuple[str, str, str]] = {
         "Which channels do paths to a sign-up depend on?",
     ),
     "shapley_rate": (
-        "Shapley, rates",
+        "Shapley rates",
         "by what a channel adds to the sign-up rate of a set of channels, averaged over orders",
         "Whose presence goes with a higher sign-up rate? It may be below 0.",
     ),

@@ -63,9 +63,7 @@ def share_rates(journeys: Journeys, weights: FloatArray | None = None, *, seed: 
     else:
         values, error = _sample_orders(sets, gained, seen, seed)
     total = seen.sum(axis=0)[:, None]
-    return ShapleyCredits(
-        credits=values * total, error=error * total, exact=len(journeys.channels) <= EXACT_CHANNELS
-    )
+    return ShapleyCredits(credits=values * total, error=error * total, exact=len(journeys.channels) <= EXACT_CHANNELS)
 
 
 def compute_shapley(worth: FloatArray) -> FloatArray:
@@ -129,9 +127,7 @@ def _worth_of_all(sets: _Sets, gained: FloatArray, seen: FloatArray) -> FloatArr
     return np.divide(totals[0], totals[1], out=np.zeros_like(totals[0]), where=totals[1] > 0)
 
 
-def _sample_orders(
-    sets: _Sets, gained: FloatArray, seen: FloatArray, seed: int
-) -> tuple[FloatArray, FloatArray]:
+def _sample_orders(sets: _Sets, gained: FloatArray, seen: FloatArray, seed: int) -> tuple[FloatArray, FloatArray]:
     """Average the gains over random orders, each with its reverse; the error is that of the mean of pairs."""
     players = sets.members.shape[1]
     rng = np.random.default_rng(seed)
@@ -153,9 +149,7 @@ def _walk_order(sets: _Sets, gained: FloatArray, seen: FloatArray, order: IntArr
     place = np.empty(len(order), dtype=np.int64)
     place[order] = np.arange(len(order))
     joined = np.maximum.reduceat(place[sets.members.indices], sets.members.indptr[:-1])
-    gather = sparse.csr_array(
-        (np.ones(len(joined)), (joined, np.arange(len(joined)))), shape=(len(order), len(joined))
-    )
+    gather = sparse.csr_array((np.ones(len(joined)), (joined, np.arange(len(joined)))), shape=(len(order), len(joined)))
     up, down = np.cumsum(gather @ gained, axis=0), np.cumsum(gather @ seen, axis=0)
     rate = np.divide(up, down, out=np.zeros_like(up), where=down > 0)
     gains = np.diff(rate, axis=0, prepend=0.0)

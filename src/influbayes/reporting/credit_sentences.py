@@ -92,7 +92,9 @@ def _say_headline(results: Results) -> Iterator[dict[str, Any]]:
         text = f"The rules disagree on which channel comes first: {'; '.join(parts)}."
     yield _state("headline", text, "weakened" if few else "stated")
     if few:
-        yield _state("few", f"Only {results['data']['sign_ups']} sign-ups: every ranking here may be chance.", "weakened")
+        yield _state(
+            "few", f"Only {results['data']['sign_ups']} sign-ups: every ranking here may be chance.", "weakened"
+        )
 
 
 def _say_conservation(results: Results) -> Iterator[dict[str, Any]]:
@@ -125,9 +127,7 @@ def _say_conflicts(results: Results) -> Iterator[dict[str, Any]]:
             )
             if over:
                 most = over[0]
-                text += (
-                    f" It gives {most['channel']} {say_interval(most)}, which caused {say_credit(most['caused'])}."
-                )
+                text += f" It gives {most['channel']} {say_interval(most)}, which caused {say_credit(most['caused'])}."
             yield _state("conflict", text)
 
 
