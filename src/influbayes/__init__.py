@@ -17,6 +17,7 @@ _EXPORTS = {
     "simulate_sessions": "tables.simulate_sessions",
     "attribute_credit": "attribution.credit",
     "analyse_sessions": "pipeline_sessions",
+    "export_table": "tables.export",
     "load_spec": "hierarchy.spec",
     "build_design": "hierarchy.design",
     "build_model": "hierarchy.model",

@@ -10,19 +10,23 @@ import shlex
 import signal
 import sys
 import tempfile
+import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from influbayes.errors import InflubayesError, Interrupted, UsageError
+from influbayes.errors import InflubayesError, UsageError
 
 if TYPE_CHECKING:
     from influbayes.hierarchy.spec import Specification
     from influbayes.tables.posts import PostsTable
 
 SAMPLE = "posts.csv"
+ENGINES = ("auto", "laplace", "nuts")
+"""As `inference.engine.list_engines` gives them, without importing it for --help (a test compares them)."""
 DEFECT = 1
 INTERRUPTED = 130
 _BYTES_A_NUMBER = 8
@@ -36,9 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if argv is None else argv)
     arguments = build_parser().parse_args(words)
-    signal.signal(signal.SIGTERM, _stop)
     try:
-        return run_fit(arguments, command=shlex.join(["influbayes", "fit", *words]))
+        with _stop_on_sigterm():
+            return run_fit(arguments, command=shlex.join(["influbayes", "fit", *words]))
     except InflubayesError as reason:
         print(f"influbayes fit: {reason}", file=sys.stderr)
         return reason.exit_code
@@ -60,10 +64,20 @@ def build_parser() -> argparse.ArgumentParser:
         "conclusions withheld, 5 could not write, 130 interrupted.",
     )
     add = parser.add_argument
-    add("posts", nargs="?", metavar="POSTS", help="CSV or TSV file of posts; without it the bundled sample")
+    add(
+        "posts",
+        nargs="?",
+        metavar="POSTS",
+        help="CSV, TSV, Parquet or XLSX file of posts, or sql:FILE::SELECT ...; without it the bundled sample",
+    )
     add("--model", default="auto", metavar="auto|NAME|FILE", help="specification: auto (default), shipped name or file")
     add("--out", metavar="DIR", help="run folder to make (default: runs/NAME, then runs/NAME-2, ...)")
-    add("--engine", default="auto", choices=("auto", "nuts"), help="sampler (default: auto)")
+    add(
+        "--engine",
+        default="auto",
+        choices=ENGINES,
+        help="sampler: auto (default) is laplace where it certifies itself, else nuts",
+    )
     add("--draws", type=int, default=1000, metavar="N", help="draws a chain (default: 1000)")
     add("--chains", type=int, default=4, metavar="N", help="chains, at least 4 (default: 4)")
     add("--seed", type=int, default=20260101, metavar="S", help="same seed, same numbers (default: 20260101)")
@@ -99,12 +113,13 @@ def _analyse(
     arguments: argparse.Namespace, references: dict[str, str], mapping: dict[str, str], command: str, progress: Any
 ) -> tuple[dict[str, Any], Path]:
     """Read, reserve the folder, fit, publish; return the results and the folder."""
-    from influbayes.pipeline import Settings, analyse_posts, draw_model, make_files
+    from influbayes.pipeline import Settings, analyse_posts, build_designs, draw_model, make_files
     from influbayes.reporting.results import collect_results, list_facts
     from influbayes.reporting.run_folder import publish_run, reserve_run
 
     progress("reading the posts", 0.0)
     posts, spec, choice = _read(arguments, references, mapping)
+    build_designs(posts, spec)  # what cannot be fitted is refused before any folder is made
     settings = Settings(
         engine=arguments.engine,
         draws=arguments.draws,
@@ -166,9 +181,23 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
+@contextmanager
+def _stop_on_sigterm() -> Iterator[None]:
+    """Treat SIGTERM as Ctrl-C, so that everything temporary is removed; a second one ends the process at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may listen to signals
+        return
+    before = signal.signal(signal.SIGTERM, _stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def _stop(number: int, frame: object) -> None:
-    """Turn SIGTERM into an ordinary interruption, so that everything temporary is removed."""
-    raise Interrupted("Stopped; nothing was written.")
+    # Not an exception of ours: libraries swallow those that are ordinary `Exception`s.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    raise KeyboardInterrupt
 
 
 def _say_defect(defect: Exception) -> str:
@@ -178,8 +207,8 @@ def _say_defect(defect: Exception) -> str:
     ) as log:
         log.write("".join(traceback.format_exception(defect)))
     return (
-        f"influbayes fit: a defect of influbayes, not of your data ({type(defect).__name__}). Nothing was written. "
-        f"Please report it with {log.name}."
+        f"influbayes fit: a defect of influbayes, not of your data ({type(defect).__name__}). Nothing is left "
+        f"half written. Please report it with {log.name}."
     )
 
 

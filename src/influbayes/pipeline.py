@@ -16,8 +16,9 @@ import pandas as pd
 
 from influbayes.effects.averages import average_posts
 from influbayes.effects.contrasts import estimate_effects, make_claims
-from influbayes.effects.criticism import check_predictions, estimate_calibration, estimate_loo
+from influbayes.effects.criticism import check_predictions, estimate_calibration
 from influbayes.effects.estimands import Claim, Effect, Probability, estimate_probability
+from influbayes.effects.leave_one_out import estimate_loo
 from influbayes.effects.sensitivity import assess_sensitivity
 from influbayes.errors import SamplingFailed
 from influbayes.gate.adequacy import judge_loo, judge_predictions, judge_rows, judge_separation
@@ -106,7 +107,7 @@ def analyse_posts(
     check_settings(engine=chosen.engine, draws=chosen.draws, chains=chosen.chains, seed=chosen.seed)
     if spec is None:
         spec, choice = choose_spec(posts)
-    designs = [build_design(posts, part, question=question) for question, part in split_questions(spec)]
+    designs = build_designs(posts, spec)
     questions = tuple(answer_question(design, posts, settings=chosen, progress=progress) for design in designs)
     return ConversionAnalysis(
         posts=replace(posts, notices=(*posts.notices, *_merge_notices(designs))),
@@ -116,6 +117,11 @@ def analyse_posts(
         seed=chosen.seed,
         command=command,
     )
+
+
+def build_designs(posts: PostsTable, spec: Specification) -> tuple[Design, ...]:
+    """Return the design of each question a specification answers; DataRefused says what keeps it from being fitted."""
+    return tuple(build_design(posts, part, question=question) for question, part in split_questions(spec))
 
 
 def split_questions(spec: Specification) -> tuple[tuple[Question, Specification], ...]:
@@ -250,7 +256,10 @@ def draw_model(analysis: ConversionAnalysis) -> str | None:
 def _fit_until_sure(
     design: Design, settings: Settings, progress: Report | None
 ) -> tuple[Fit, tuple[Claim, ...], dict[str, Probability]]:
-    """Fit; where a stated probability lies too close to a wording cut, fit once more with four times the draws."""
+    """Fit; where the draws cannot word a comparison of levels, fit once more with four times the draws.
+
+    Other statements (a step, which is best) take the weaker word instead: they do not decide what is bought.
+    """
     draws = settings.draws
     while True:
         fit = fit_model(
@@ -258,7 +267,8 @@ def _fit_until_sure(
         )
         claims = make_claims(fit)
         probabilities = {claim.id: estimate_probability(claim.margin) for claim in claims}
-        verdicts = [judge_probability(name, p, question=design.question) for name, p in probabilities.items()]
+        compared = [claim.id for claim in claims if claim.kind == "beats"]
+        verdicts = [judge_probability(name, probabilities[name], question=design.question) for name in compared]
         if fit.run.draws > settings.draws or all(verdict.status == "pass" for verdict in verdicts):
             return fit, claims, probabilities
         draws = 4 * settings.draws
@@ -320,7 +330,7 @@ def _is_unreliable(diagnostics: tuple[Diagnostic, ...]) -> bool:
     return any(item.status == "fail" and item.consequence == "all_withheld" for item in diagnostics)
 
 
-def _merge_notices(designs: list[Design]) -> tuple[Any, ...]:
+def _merge_notices(designs: tuple[Design, ...]) -> tuple[Any, ...]:
     return tuple(dict.fromkeys(notice for design in designs for notice in design.notices))
 
 

@@ -31,7 +31,7 @@ from influbayes.gate.checks import decide_verdict
 from influbayes.gate.convergence import judge_certificate, judge_convergence, judge_draws, judge_sampler
 from influbayes.hierarchy.design import Design, build_design
 from influbayes.hierarchy.posterior import Fit, save_fit
-from influbayes.hierarchy.spec import Specification, load_spec
+from influbayes.hierarchy.spec import Question, Specification, load_spec
 from influbayes.inference.convergence import stack_quantities, summarise_quantities
 from influbayes.inference.engine import fit_model
 from influbayes.reporting.credit_results import (
@@ -47,7 +47,7 @@ from influbayes.tables.sessions import CHANNEL, SessionsTable
 Report = Callable[[str, float], None]
 FitModel = Callable[[Design], Fit]
 OTHER_COLUMNS = ("utm_campaign", "page", "utm_source")
-QUESTION = "as_bought"
+QUESTION: Question = "as_bought"
 NO_BASELINE = 'The baseline was not tried: LightGBM is not installed. pip install "influbayes[ml]" brings it.'
 
 

@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from influbayes.effects.criticism import LooResult, PredictiveCheck
+from influbayes.effects.criticism import PredictiveCheck
+from influbayes.effects.leave_one_out import LooResult
 from influbayes.gate.adequacy import judge_loo, judge_predictions, judge_rows, judge_separation
 from influbayes.gate.separation import Separation
 

@@ -1,7 +1,7 @@
-"""The machine-learning baseline: LightGBM for the sign-up and for session minutes, on the terms of a fair trial.
+"""The machine-learning baseline: LightGBM for the sign-up and for session minutes, in a fair trial.
 
-Needs the extra `ml` (LightGBM). Takes features; makes learners for `folds.try_models`, importances, and the score of the
-regressor. One thread and fixed seeds, so that numbers repeat.
+Needs the extra `ml` (LightGBM). Takes features; makes learners for `folds.try_models`, importances, and the score of
+the regressor. One thread and fixed seeds, so that numbers repeat.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ _SETTINGS: Mapping[str, Any] = {
     "verbosity": -1,
 }
 IMBALANCE = (
-    "Sign-ups are rare. Tried: all rows alike, and sign-ups weighted up to the weight of the rest. Weighting distorts the "
-    "chances (log loss, Brier) and is kept for comparison only; no rows were dropped or made up."
+    "Sign-ups are rare. Tried: all rows alike, and sign-ups weighted up to the weight of the rest. Weighting distorts "
+    "the chances (log loss, Brier) and is kept for comparison only; no rows were dropped or made up."
 )
 
 

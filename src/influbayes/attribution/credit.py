@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
+import numpy.typing as npt
 
 from influbayes.attribution.journeys import (
     LOOKBACK_DAYS,
@@ -292,7 +293,7 @@ def _summarise(
             )
 
 
-def _share(flags: FloatArray) -> float:
+def _share(flags: npt.NDArray[np.bool_]) -> float:
     return float(np.mean(flags)) if len(flags) else float("nan")
 
 
@@ -302,12 +303,12 @@ def _find_interval(draws: FloatArray, prob: float) -> FloatArray:
     return np.asarray(np.quantile(draws, [(1 - prob) / 2, (1 + prob) / 2], axis=0), dtype=np.float64)
 
 
-def _rank(credits: FloatArray) -> FloatArray:
+def _rank(credits: FloatArray) -> IntArray:
     """Return ranks, 1 the largest; ties in the order of the channels' names."""
     order = np.argsort(-credits, axis=1, kind="stable")
     ranks = np.empty_like(order)
     np.put_along_axis(ranks, order, np.arange(1, credits.shape[1] + 1)[None], axis=1)
-    return ranks
+    return np.asarray(ranks, dtype=np.int64)
 
 
 def compare_rules(table: CreditTable) -> tuple[Disagreement, ...]:

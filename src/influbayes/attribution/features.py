@@ -75,7 +75,7 @@ def make_features(sessions: SessionsTable, *, set_aside: tuple[str, ...] = ()) -
     for name, values in {**_tell_time(frame[START]), **_tell_history(frame)}.items():
         made[name] = values
     left = {name: why for name, why in LEFT_OUT.items() if name in frame}
-    left |= {name: "missing in most rows" for name in set_aside}
+    left |= dict.fromkeys(set_aside, "missing in most rows")
     return Features(
         frame=made,
         outcome=frame["sign_up"].to_numpy(np.int64),
@@ -102,12 +102,11 @@ def _tell_history(frame: pd.DataFrame) -> dict[str, np.ndarray[Any, np.dtype[np.
     users = ordered[USER]
     group = ordered.groupby(USER, sort=False)
     start = ordered[START]
-    day = pd.Timedelta(days=1)
     minutes = ordered["minutes"].fillna(0.0)
     found = {
         "earlier_sessions": group.cumcount(),
-        "days_since_first": (start - group[START].transform("first")) / day,
-        "days_since_last": (start - group[START].shift()) / day,
+        "days_since_first": (start - group[START].transform("first")).dt.total_seconds() / 86_400,
+        "days_since_last": (start - group[START].shift()).dt.total_seconds() / 86_400,
         "earlier_minutes": minutes.groupby(users, sort=False).cumsum() - minutes,
     }
     return {name: values.reindex(frame.index).to_numpy(np.float64) for name, values in found.items()}

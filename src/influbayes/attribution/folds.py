@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from influbayes.attribution.features import Features
 from influbayes.attribution.journeys import FloatArray, IntArray
 from influbayes.attribution.scores import (
+    Outcome,
     choose_threshold,
     compute_brier,
     compute_f1,
@@ -111,17 +113,19 @@ def try_models(
     )
 
 
-def _try_fold(features: Features, held: FloatArray, learner: Learner, seed: int) -> tuple[FloatArray, dict[str, float]]:
+def _try_fold(
+    features: Features, held: npt.NDArray[np.bool_], learner: Learner, seed: int
+) -> tuple[FloatArray, dict[str, float]]:
     train = np.flatnonzero(~held)
     inner = split_users(features.outcome[train], features.user[train], folds=5, seed=seed + 1000) == 0
     tuned = learner(features.frame.iloc[train[~inner]], features.outcome[train[~inner]].astype(np.float64), seed)
     threshold = choose_threshold(features.outcome[train[inner]], tuned(features.frame.iloc[train[inner]]))
     predict = learner(features.frame.iloc[train], features.outcome[train].astype(np.float64), seed)
-    chance = predict(features.frame.loc[held])
+    chance = predict(features.frame.iloc[np.flatnonzero(held)])
     return chance, _score(features.outcome[held], chance, chance >= threshold)
 
 
-def _score(outcome: IntArray, chance: FloatArray, called: FloatArray) -> dict[str, float]:
+def _score(outcome: IntArray, chance: FloatArray, called: npt.NDArray[np.bool_]) -> dict[str, float]:
     return {
         "roc_auc": compute_roc_auc(outcome, chance),
         "pr_auc": compute_pr_auc(outcome, chance),
@@ -132,7 +136,7 @@ def _score(outcome: IntArray, chance: FloatArray, called: FloatArray) -> dict[st
     }
 
 
-_SMOOTH: Mapping[str, Callable[[IntArray, FloatArray], float]] = {
+_SMOOTH: Mapping[str, Callable[[Outcome, FloatArray], float]] = {
     "roc_auc": compute_roc_auc,
     "pr_auc": compute_pr_auc,
     "log_loss": compute_log_loss,

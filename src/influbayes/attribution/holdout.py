@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from influbayes.attribution.credit import CreditTable, credit_journeys
@@ -69,7 +70,8 @@ def check_over_time(
     test_weeks = int(week.max()) + 1 - train_weeks
     early, late = _split(sessions, week < train_weeks)
     if test_weeks < 1 or min(early.sign_ups, late.sign_ups) < FEWEST_SIGN_UPS:
-        reason = f"Not done: it needs {FEWEST_SIGN_UPS} sign-ups in each part; there are {early.sign_ups} and {late.sign_ups}."
+        there = f"there are {early.sign_ups} and {late.sign_ups}"
+        reason = f"Not done: it needs {FEWEST_SIGN_UPS} sign-ups in each part; {there}."
         return TimeTestTable(rows=(), train_weeks=train_weeks, test_weeks=test_weeks, reason=reason)
     before, after = (
         credit_journeys(
@@ -87,14 +89,14 @@ def check_over_time(
 
 def _number_weeks(frame: pd.DataFrame) -> FloatArray:
     seconds = (frame[EVENT] - frame[EVENT].min()).dt.total_seconds().to_numpy(np.float64)
-    return np.floor(seconds / (7 * 86_400))
+    return np.asarray(np.floor(seconds / (7 * 86_400)), dtype=np.float64)
 
 
-def _split(sessions: SessionsTable, early: FloatArray) -> tuple[SessionsTable, SessionsTable]:
+def _split(sessions: SessionsTable, early: npt.NDArray[np.bool_]) -> tuple[SessionsTable, SessionsTable]:
     frame = sessions.frame
     gone = set(frame.loc[early & (frame["sign_up"].to_numpy() > 0), USER])
     late = ~early & ~frame[USER].isin(gone).to_numpy()
-    return replace(sessions, frame=frame.loc[early]), replace(sessions, frame=frame.loc[late])
+    return replace(sessions, frame=frame[early]), replace(sessions, frame=frame[late])
 
 
 def _draw_persons(journeys: Journeys, replicates: int, seed: int) -> FloatArray:

@@ -139,7 +139,7 @@ def _run_windows(
     rows = _number_rows(sessions.frame, channels, by)
     with duckdb.connect(":memory:") as connection:
         connection.register("sessions", rows)
-        window = int(round(lookback_days * 86_400))
+        window = round(lookback_days * 86_400)
         found = connection.execute(_JOURNEYS, {"repeat": repeat, "window": window}).fetchnumpy()
     return {name: np.asarray(values) for name, values in found.items()}
 

@@ -88,7 +88,7 @@ def compute_shapley(worth: FloatArray) -> FloatArray:
     codes = np.arange(worth.shape[0])
     sizes = np.bitwise_count(codes).astype(np.int64)
     chance = np.array([factorial(s) * factorial(players - s - 1) for s in range(players)]) / factorial(players)
-    values = []
+    values: list[FloatArray] = []
     for player in range(players):
         without = codes[(codes >> player) & 1 == 0]
         gain = worth[without | (1 << player)] - worth[without]

@@ -17,7 +17,7 @@ from influbayes.effects.estimands import summarise_draws
 from influbayes.errors import UsageError
 from influbayes.hierarchy.posterior import Fit
 from influbayes.hierarchy.predict import expected_value
-from influbayes.hierarchy.spec import Specification
+from influbayes.hierarchy.spec import FactorTerm, Specification
 from influbayes.tables.posts import PostColumns, PostsTable
 from influbayes.tables.session_quality import list_set_aside
 from influbayes.tables.sessions import USER, SessionsTable
@@ -29,8 +29,8 @@ MOST_LEVELS = 40
 class LevelChance:
     """One level in the sign-up model.
 
-    `odds_ratio` compares a session of this level with one of an average level, all else equal; `chance` is the expected
-    share of its own sessions that sign up (0 to 1). Posterior medians with equal-tailed intervals; `rhat` and `ess_bulk`
+    `odds_ratio` compares a session of this level with one of an average level, all else equal; `chance` is the
+    expected share of its own sessions that sign up (0 to 1). Posterior medians with equal-tailed intervals; `rhat` and `ess_bulk`
     are those of the log odds ratio.
     """
 
@@ -66,7 +66,8 @@ def fit_to_sessions(spec: Specification, sessions: SessionsTable) -> tuple[Speci
     Search terms get a second, coarser factor, their intent, where terms share intents.
     """
     aside = list_set_aside(dict(sessions.quality))
-    reasons, kept = [], []
+    reasons: list[str] = []
+    kept: list[FactorTerm] = []
     for term in spec.factors:
         if term.column not in sessions.frame:
             reasons.append(f"{term.column}: not in the table")
@@ -88,7 +89,8 @@ def fit_to_sessions(spec: Specification, sessions: SessionsTable) -> tuple[Speci
 def make_rows(sessions: SessionsTable, spec: Specification) -> PostsTable:
     """Return the sessions as rows of a logistic model: one trial each, `conversions` 1 where it signed up."""
     frame = sessions.frame
-    data = {term.column: frame[term.column] for term in (*spec.factors, *spec.numerics) if term.column in frame}
+    names = [term.column for term in spec.factors] + [term.column for term in spec.numerics]
+    data: dict[str, pd.Series] = {name: frame[name] for name in names if name in frame}
     if any(term.column == INTENT for term in spec.factors):
         data[INTENT] = frame["utm_term"].map(dict(group_terms(frame["utm_term"]).intent)).astype("str")
     data["conversions"] = frame["sign_up"]

@@ -103,7 +103,7 @@ def _name_groups(groups: FloatArray, words: Sequence[str], matrix: FloatArray) -
     names: dict[int, str] = {}
     for group in dict.fromkeys(map(int, groups)):
         weight = matrix[groups == group].sum(axis=0)
-        best = sorted(np.flatnonzero(weight > 0), key=lambda column: (-weight[column], words[column]))[:2]
+        best = sorted(np.flatnonzero(weight > 0).tolist(), key=lambda column: (-weight[column], words[column]))[:2]
         name = " ".join(words[column] for column in best)
         taken = sum(other == name or other.startswith(f"{name} (") for other in names.values())
         names[group] = f"{name} ({taken + 1})" if taken else name

@@ -281,7 +281,15 @@ def _trace(trial: Trial, name: str) -> dict[str, Any]:
 
 
 def _thin(x: Any, y: Any) -> list[list[float]]:
-    places = np.unique(np.linspace(0, len(x) - 1, min(len(x), MOST_POINTS)).astype(np.int64)) if len(x) else []
+    if not len(x):
+        return []
+    # Even steps along both axes, so that neither the steep nor the flat part of a curve is thinned away.
+    steps = np.linspace(0, 1, MOST_POINTS)
+    both = [
+        np.searchsorted(x, x[0] + steps * (x[-1] - x[0])),
+        np.linspace(0, min(len(x) - 1, MOST_POINTS), MOST_POINTS),
+    ]
+    places = np.unique(np.clip(np.concatenate(both).astype(np.int64), 0, len(x) - 1)).tolist()
     return [[float(x[place]), float(y[place])] for place in places]
 
 

@@ -159,7 +159,8 @@ def _say_spreads(results: Results) -> Iterator[dict[str, Any]]:
 
 
 def _say_ranks(results: Results) -> Iterator[dict[str, Any]]:
-    firm, loose = [], []
+    firm: list[str] = []
+    loose: list[str] = []
     for rule in (row["rule"] for row in results["rules"]):
         row = _leader(results, rule)
         if row["probability_top"] is not None:

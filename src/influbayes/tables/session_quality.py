@@ -72,11 +72,11 @@ def _group_minutes(frame: pd.DataFrame, fence: float) -> list[dict[str, Any]]:
         {
             "source": str(label),
             "sign_up": int(signed),
-            "sessions": int(row.sessions),
-            "median": float(row.median),
-            "outliers": int(row.outliers),
+            "sessions": int(sessions),
+            "median": float(median),
+            "outliers": int(outliers),
         }
-        for (label, signed), row in zip(largest.index, largest.itertuples(index=False), strict=True)
+        for label, signed, sessions, median, outliers in largest.reset_index().to_numpy(object).tolist()
     ]
 
 
@@ -86,7 +86,7 @@ def _account_referrer(frame: pd.DataFrame) -> dict[str, Any] | None:
         return None
     pairs = frame.groupby(["utm_source", "referrer"]).size()
     counts = {"agree": 0, "disagree": 0, "unknown": 0}
-    for (source, referrer), rows in pairs.items():
+    for source, referrer, rows in pairs.reset_index().to_numpy(object).tolist():
         counts[_compare_source(str(source), str(referrer))] += int(rows)
     known = counts["agree"] + counts["disagree"]
     return {**counts, "agreement": counts["agree"] / known if known else None}

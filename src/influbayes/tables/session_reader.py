@@ -253,7 +253,7 @@ def _merge_rows(frame: pd.DataFrame) -> pd.DataFrame:
     merged = ordered.drop_duplicates(SESSION).sort_values("line", kind="stable").set_index(SESSION, drop=False)
     groups = frame.groupby(SESSION)
     merged[START], merged[END] = groups[START].min(), groups[END].max()
-    merged["minutes"] = (merged[END] - merged[START]) / pd.Timedelta(minutes=1)
+    merged["minutes"] = (merged[END] - merged[START]).dt.total_seconds() / 60
     if REVENUE in frame:
         merged[REVENUE] = groups[REVENUE].sum()
     return merged.reset_index(drop=True)

@@ -11,7 +11,7 @@ import numpy as np
 
 from influbayes.tables.cells import BoolArray, IntArray, TextColumn
 from influbayes.tables.dates import DateArray
-from influbayes.tables.problems import Problem, compose_problem, quote_value
+from influbayes.tables.problems import Problem, Rule, compose_problem, quote_value
 from influbayes.tables.sessions import MISSING, PLACEHOLDERS
 
 LONGEST_SESSION_HOURS = 24
@@ -96,7 +96,7 @@ def reject_without_user(users: TextColumn, sign_ups: IntArray) -> tuple[BoolArra
     what = f"no user, rejected, with {lost:,} of {total:,} sign-ups,"
     why = "Without a user the touches before a sign-up are unknown."
     remedy = "Above 5 % of the sign-ups credit would mislead. Fill in the users." if too_many else ""
-    rule = "refuse" if too_many else "warn"
+    rule: Rule = "refuse" if too_many else "warn"
     return rows, [users.report("IB-D57", rule, rows, what=what, why=why, remedy=remedy, example="")]
 
 
