@@ -103,7 +103,7 @@ def _tell_history(frame: pd.DataFrame) -> dict[str, np.ndarray[Any, np.dtype[np.
     group = ordered.groupby(USER, sort=False)
     start = ordered[START]
     minutes = ordered["minutes"].fillna(0.0)
-    found = {
+    found: dict[str, pd.Series] = {
         "earlier_sessions": group.cumcount(),
         "days_since_first": (start - group[START].transform("first")).dt.total_seconds() / 86_400,
         "days_since_last": (start - group[START].shift()).dt.total_seconds() / 86_400,

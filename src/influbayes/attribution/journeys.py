@@ -40,7 +40,8 @@ with ordered as (
 ), touched as (
     select *, start <= ended and moment >= ended - $window as counts from ended
 )
-select person, earlier, converted, coalesce(gained, 0) as gained, channel, id, (ended - moment) / 3600.0 as hours, counts
+select person, earlier, converted, coalesce(gained, 0) as gained, channel, id, counts,
+    (ended - moment) / 3600.0 as hours
 from touched order by person, earlier, moment, start, id
 """
 

@@ -92,8 +92,8 @@ def compute_shapley(worth: FloatArray) -> FloatArray:
     for player in range(players):
         without = codes[(codes >> player) & 1 == 0]
         gain = worth[without | (1 << player)] - worth[without]
-        values.append(chance[sizes[without]] @ gain)
-    return np.stack(values, axis=-1)
+        values.append(np.asarray(chance[sizes[without]] @ gain, dtype=np.float64))
+    return np.asarray(np.stack(values, axis=-1), dtype=np.float64)
 
 
 def _find_sets(journeys: Journeys) -> _Sets:

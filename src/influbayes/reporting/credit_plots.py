@@ -150,7 +150,7 @@ def _draw_roles(results: Results) -> Figure:
     figure = new_figure(
         1.15 + 0.34 * len(names),
         title="What each channel does in journeys to a sign-up",
-        subtitle="Opens: stands first. Assists: is touched, does not close. Closes: stands last. One channel may do several.",
+        subtitle="Opens: stands first. Assists: is touched, does not close. Closes: stands last.",
     )
     axes = figure.subplots()
     for number, (role, colour) in enumerate((("opens", ORANGE), ("assists", GREY), ("closes", BLUE))):
@@ -256,7 +256,8 @@ def _draw_violins(axes: Axes, frame: pd.DataFrame, name: str, top: float) -> Non
             list(drawn.values()), positions=range(len(drawn)), orientation="horizontal", widths=0.85, showextrema=False,
             showmedians=True,
         )  # fmt: skip
-        for body in parts["bodies"]:
+        bodies: Any = parts["bodies"]
+        for body in bodies:
             body.set(facecolor=BLUE, alpha=0.35, edgecolor=BLUE)
         parts["cmedians"].set(color=INK, linewidth=1.4)
     _label(axes, list(map(str, drawn)), 20)

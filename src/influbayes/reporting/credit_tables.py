@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from influbayes.reporting.credit_sentences import say_credit, say_interval
@@ -80,7 +80,8 @@ def _table_credits(results: Results) -> Table:
         caption="Sign-ups credited by rule, with bootstrap intervals over users",
         head=(results["options"]["by"], *_heads(results)),
         rows=(*_cross(results, say_interval), total),
-        note="Every rule shares out the same sign-ups. Shapley rates may be below 0: journeys with that channel sign up less.",
+        note="Every rule shares out the same sign-ups. Shapley rates may be below 0: journeys with that channel sign up "
+        "less.",
     )
 
 
@@ -130,6 +131,14 @@ def _table_disagreements(results: Results) -> Table:
         rows=rows,
         left=2,
     )
+
+
+def _say_estimate(row: Mapping[str, Any], name: str, write: Callable[[float | None], str]) -> str:
+    return f"{write(row[name])} {_say_span(row, name, write)}"
+
+
+def _say_span(row: Mapping[str, Any], name: str, write: Callable[[float | None], str]) -> str:
+    return f"({write(row[f'{name}_lower'])} to {write(row[f'{name}_upper'])})"
 
 
 def _say_range(lower: float | None, upper: float | None) -> str:
@@ -182,7 +191,7 @@ def _table_time(results: Results) -> Table | None:
     rows = tuple(
         (
             words[row["rule"]],
-            f"{format_number(row['auc'], 2)} ({format_number(row['auc_lower'], 2)} to {format_number(row['auc_upper'], 2)})",
+            _say_estimate(row, "auc", format_number),
             say_credit(row["expected"]),
             say_credit(row["observed"]),
             format_share(row["moved"]),
@@ -194,7 +203,8 @@ def _table_time(results: Results) -> Table | None:
         caption=f"Credit of the first {test['train_weeks']} weeks against sign-ups of the last {test['test_weeks']}",
         head=("Rule", "AUC of later journeys", "Expected", "Observed", "Credit that moves"),
         rows=rows,
-        note="AUC 0.5: no better than chance. Expected: touches of later journeys at the credit per touch of the first weeks.",
+        note="AUC 0.5: no better than chance. Expected: touches of later journeys at the credit per touch of the first "
+        "weeks.",
     )
 
 
@@ -212,9 +222,9 @@ def _table_odds(results: Results) -> Table | None:
                 row["level"],
                 format_count(row["sessions"]),
                 format_count(row["sign_ups"]),
-                f"{format_ratio(row['odds_ratio'])} ({format_ratio(row['odds_lower'])} to {format_ratio(row['odds_upper'])})",
+                f"{format_ratio(row['odds_ratio'])} {_say_span(row, 'odds', format_ratio)}",
                 format_probability(row["probability"]),
-                f"{format_share(row['chance'])} ({format_share(row['chance_lower'])} to {format_share(row['chance_upper'])})",
+                _say_estimate(row, "chance", format_share),
             )
             for row in model["levels"]
         ),

@@ -5,7 +5,7 @@ Takes a path and a mapping; knows no rule of attribution and no model.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,15 +13,14 @@ import numpy as np
 import pandas as pd
 
 from influbayes.errors import DataRefused
-from influbayes.tables.cells import BoolArray, FloatArray, IntArray, TextColumn, make_column
+from influbayes.tables.cells import BoolArray, FloatArray, IntArray, TextColumn
 from influbayes.tables.dates import DateArray
 from influbayes.tables.digest import digest_table
-from influbayes.tables.encoding import read_text
-from influbayes.tables.headers import find_columns
+from influbayes.tables.headers import Headers, find_columns
 from influbayes.tables.labels import read_labels, read_outcome
 from influbayes.tables.numbers import read_numbers
-from influbayes.tables.problems import Problem, sort_problems
-from influbayes.tables.records import Records, split_records
+from influbayes.tables.problems import Problem, Unit, compose_problem, sort_problems
+from influbayes.tables.records import Flaw, Records
 from influbayes.tables.session_quality import account_quality
 from influbayes.tables.session_rows import (
     Clock,
@@ -51,8 +50,20 @@ from influbayes.tables.sessions import (
     USER,
     SessionsTable,
 )
+from influbayes.tables.sources import read_records
 
 NO_USER = "no user"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Search:
+    """Under which names the columns are looked for."""
+
+    mapping: Mapping[str, str]
+
+    def find(self, header: Sequence[str], *, file: str = "", line: int = 1, unit: Unit = "line") -> Headers:
+        """Where the columns are in a header."""
+        return find_columns(header, REQUIRED, optional=OPTIONAL, mapping=self.mapping, file=file, line=line, unit=unit)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -68,12 +79,12 @@ class _Reading:
 
 
 def read_sessions(source: str | Path, *, mapping: Mapping[str, str] | None = None) -> SessionsTable:
-    """Return the checked table of sessions of a CSV or TSV file.
+    """Return the checked table of sessions of a CSV, TSV, Parquet or XLSX file, or of a query.
 
     Parameters
     ----------
     source
-        Path of the file. Needed columns: session_id, user_id, event_ts, channel_id, Sign_up; used where present:
+        Path of the file, or ``sql:FILE::SELECT ...``. Needed columns: session_id, user_id, event_ts, channel_id, Sign_up; used where present:
         session_start_ts, session_end_ts, event_name, utm_source, utm_content, utm_medium, utm_campaign, utm_term,
         page, referrer, country, revenue.
     mapping
@@ -93,9 +104,11 @@ def read_sessions(source: str | Path, *, mapping: Mapping[str, str] | None = Non
     --------
     >>> sessions = read_sessions("sessions.csv", mapping={"channel_id": "channel"})  # doctest: +SKIP
     """
-    records = split_records(read_text(source))
+    search = _Search(mapping=dict(mapping or {}))
+    records = read_records(source, lambda header: set(search.find(header).positions.values()))
     reading = _Reading(records=records, found=[*records.notices, *records.problems])
-    _locate_columns(reading, dict(mapping or {}))
+    _locate_columns(reading, search)
+    _refuse_if_any(reading.found)
     _convert_columns(reading)
     _refuse_if_any(reading.found)
     rejected = _check_rows(reading)
@@ -103,27 +116,34 @@ def read_sessions(source: str | Path, *, mapping: Mapping[str, str] | None = Non
     return _finish(reading, rejected)
 
 
-def _locate_columns(reading: _Reading, mapping: dict[str, str]) -> None:
+def _locate_columns(reading: _Reading, search: _Search) -> None:
+    """Find the columns by header and take the cells of each apart; flaws of columns in use are refused."""
     records = reading.records
-    headers = find_columns(
-        records.header,
-        REQUIRED,
-        optional=OPTIONAL,
-        mapping=mapping,
-        file=records.file,
-        line=records.header_line,
-    )
+    headers = search.find(records.header, file=records.file, line=records.header_line, unit=records.unit)
     reading.found += [*headers.problems, *headers.notices]
-    lines = np.array(records.lines, dtype=np.int64)
+    names = {place: name for name, place in headers.positions.items()}
+    flaws = [flaw for flaw in records.flaws if flaw.place in names]
+    reading.found += [_report_flaw(records, flaw) for flaw in flaws]
+    spoiled = {flaw.place for flaw in flaws if not flaw.lines}
     for name, place in headers.positions.items():
-        reading.texts[name] = make_column(
-            [row[place] for row in records.rows],
-            name=name,
-            header=records.header[place].strip(),
-            file=records.file,
-            delimiter=records.delimiter,
-            lines=lines,
-        )
+        if place not in spoiled:
+            reading.texts[name] = records.take_column(place, name)
+
+
+def _report_flaw(records: Records, flaw: Flaw) -> Problem:
+    return compose_problem(
+        flaw.code,
+        "refuse",
+        file=records.file,
+        column=records.header[flaw.place].strip(),
+        what=flaw.what,
+        lines=flaw.lines,
+        value=flaw.value,
+        example=flaw.example,
+        why=flaw.why,
+        remedy=flaw.remedy,
+        unit=records.unit,
+    )
 
 
 def _convert_columns(reading: _Reading) -> None:
@@ -190,7 +210,7 @@ def _finish(reading: _Reading, rejected: BoolArray) -> SessionsTable:
     return SessionsTable(
         frame=frame,
         file=records.file,
-        format="tsv" if records.delimiter == "\t" else "csv",
+        format=records.format,
         digest=digest_sessions(frame),
         rows_read=len(rejected),
         rows_used=len(rows),
@@ -241,7 +261,7 @@ def _make_frame(reading: _Reading) -> pd.DataFrame:
     series["sign_up"] = pd.Series(_known(reading.sign_ups))
     if reading.revenue is not None:
         series[REVENUE] = pd.Series(reading.revenue)
-    series["line"] = pd.Series(np.array(reading.records.lines, dtype=np.int64))
+    series["line"] = pd.Series(np.asarray(reading.records.lines, dtype=np.int64))
     return pd.DataFrame(series)
 
 
