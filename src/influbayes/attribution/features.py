@@ -92,7 +92,7 @@ def _join_rare(column: pd.Series) -> pd.Series:
 
 
 def _tell_time(start: pd.Series) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
-    parts = {"hour": start.dt.hour, "weekday": start.dt.dayofweek, "month": start.dt.month}
+    parts = {"hour": start.dt.hour, "weekday": start.dt.day_of_week, "month": start.dt.month}
     return {name: part.to_numpy(np.float64) for name, part in parts.items()}
 
 

@@ -93,7 +93,8 @@ def compute_shapley(worth: FloatArray) -> FloatArray:
         without = codes[(codes >> player) & 1 == 0]
         gain = worth[without | (1 << player)] - worth[without]
         values.append(np.asarray(chance[sizes[without]] @ gain, dtype=np.float64))
-    return np.asarray(np.stack(values, axis=-1), dtype=np.float64)
+    stacked: FloatArray = np.stack(values, axis=-1)
+    return stacked
 
 
 def _find_sets(journeys: Journeys) -> _Sets:

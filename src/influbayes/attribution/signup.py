@@ -30,8 +30,8 @@ class LevelChance:
     """One level in the sign-up model.
 
     `odds_ratio` compares a session of this level with one of an average level, all else equal; `chance` is the
-    expected share of its own sessions that sign up (0 to 1). Posterior medians with equal-tailed intervals; `rhat` and `ess_bulk`
-    are those of the log odds ratio.
+    expected share of its own sessions that sign up (0 to 1). Posterior medians with equal-tailed intervals; `rhat` and
+    `ess_bulk` are those of the log odds ratio.
     """
 
     variable: str

@@ -175,7 +175,7 @@ def _count_levels(sessions: SessionsTable, name: str) -> list[dict[str, Any]]:
 def _count_calendar(sessions: SessionsTable) -> dict[str, list[dict[str, Any]]]:
     times = sessions.frame["event_ts"].dt
     found = {}
-    for name, keys in (("month", times.strftime("%Y-%m")), ("weekday", times.dayofweek)):
+    for name, keys in (("month", times.strftime("%Y-%m")), ("weekday", times.day_of_week)):
         table = sessions.frame["sign_up"].groupby(keys).agg(["size", "sum"])
         found[name] = [
             {"level": _name_day(level), "sessions": int(row["size"]), "sign_ups": int(row["sum"])}

@@ -80,8 +80,8 @@ def _table_credits(results: Results) -> Table:
         caption="Sign-ups credited by rule, with bootstrap intervals over users",
         head=(results["options"]["by"], *_heads(results)),
         rows=(*_cross(results, say_interval), total),
-        note="Every rule shares out the same sign-ups. Shapley rates may be below 0: journeys with that channel sign up "
-        "less.",
+        note="Every rule shares out the same sign-ups. Shapley rates may be below 0: journeys with that channel sign "
+        "up less.",
     )
 
 
@@ -279,8 +279,9 @@ def _table_scores(results: Results) -> Table | None:
         f"{format_share(trial['base_rate'])}",
         head=("Model", *METRIC_WORDS.values()),
         rows=tuple((model, *(_say_score(found[model, metric]) for metric in METRIC_WORDS)) for model in models),
-        note="Mean ± standard deviation over folds; in brackets the bootstrap interval over users. Higher is better but for "
-        "log loss and Brier. Accuracy says little where sign-ups are rare. F1 at a threshold chosen on training users.",
+        note="Mean ± standard deviation over folds; in brackets the bootstrap interval over users. Higher is better, "
+        "but for log loss and Brier. Accuracy says little where sign-ups are rare. F1 at a threshold chosen on "
+        "training users.",
     )
 
 

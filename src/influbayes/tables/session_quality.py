@@ -96,7 +96,7 @@ def _compare_source(source: str, referrer: str) -> str:
     host = name_host(referrer)
     said = next((name for name in ENGINES if name in source.casefold()), "")
     came = next((name for name in ENGINES if name in host), "")
-    if not said or not host:
+    if not said or not came:
         return "unknown"
     return "agree" if said == came else "disagree"
 

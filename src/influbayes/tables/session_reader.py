@@ -84,9 +84,9 @@ def read_sessions(source: str | Path, *, mapping: Mapping[str, str] | None = Non
     Parameters
     ----------
     source
-        Path of the file, or ``sql:FILE::SELECT ...``. Needed columns: session_id, user_id, event_ts, channel_id, Sign_up; used where present:
-        session_start_ts, session_end_ts, event_name, utm_source, utm_content, utm_medium, utm_campaign, utm_term,
-        page, referrer, country, revenue.
+        Path of the file, or ``sql:FILE::SELECT ...``. Needed columns: session_id, user_id, event_ts, channel_id,
+        Sign_up; used where present: session_start_ts, session_end_ts, event_name, utm_source, utm_content,
+        utm_medium, utm_campaign, utm_term, page, referrer, country, revenue.
     mapping
         Our column name to the name in this file.
 
@@ -123,14 +123,14 @@ def _locate_columns(reading: _Reading, search: _Search) -> None:
     reading.found += [*headers.problems, *headers.notices]
     names = {place: name for name, place in headers.positions.items()}
     flaws = [flaw for flaw in records.flaws if flaw.place in names]
-    reading.found += [_report_flaw(records, flaw) for flaw in flaws]
+    reading.found += [_report_flaw(records, flaw, names[flaw.place]) for flaw in flaws]
     spoiled = {flaw.place for flaw in flaws if not flaw.lines}
     for name, place in headers.positions.items():
         if place not in spoiled:
             reading.texts[name] = records.take_column(place, name)
 
 
-def _report_flaw(records: Records, flaw: Flaw) -> Problem:
+def _report_flaw(records: Records, flaw: Flaw, name: str) -> Problem:
     return compose_problem(
         flaw.code,
         "refuse",
@@ -141,7 +141,7 @@ def _report_flaw(records: Records, flaw: Flaw) -> Problem:
         value=flaw.value,
         example=flaw.example,
         why=flaw.why,
-        remedy=flaw.remedy,
+        remedy=flaw.remedy.format(name=name),
         unit=records.unit,
     )
 
