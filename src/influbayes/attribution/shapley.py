@@ -125,7 +125,8 @@ def _worth_of_all(sets: _Sets, gained: FloatArray, seen: FloatArray) -> FloatArr
     for player in range(players):
         with_player = np.flatnonzero((np.arange(1 << players) >> player) & 1)
         totals[:, with_player] += totals[:, with_player ^ (1 << player)]
-    return np.divide(totals[0], totals[1], out=np.zeros_like(totals[0]), where=totals[1] > 0)
+    rate: FloatArray = np.divide(totals[0], totals[1], out=np.zeros_like(totals[0]), where=totals[1] > 0)
+    return rate
 
 
 def _sample_orders(sets: _Sets, gained: FloatArray, seen: FloatArray, seed: int) -> tuple[FloatArray, FloatArray]:

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from influbayes.reporting.credit_sentences import say_credit, say_interval
+from influbayes.reporting.credit_tables_models import (
+    say_estimate,
+    table_diagnostics,
+    table_importances,
+    table_left_out,
+    table_odds,
+    table_scores,
+    table_spreads,
+)
 from influbayes.reporting.html_tables import Table
 from influbayes.reporting.numbers import (
     NOTHING,
     format_count,
     format_number,
     format_probability,
-    format_ratio,
     format_share,
 )
 from influbayes.reporting.wording import name_column
 
 Results = Mapping[str, Any]
-METRIC_WORDS = {
-    "roc_auc": "ROC AUC",
-    "pr_auc": "PR AUC",
-    "log_loss": "log loss",
-    "brier": "Brier",
-    "accuracy": "accuracy",
-    "f1": "F1",
-}
 
 
 def list_tables(results: Results) -> dict[str, Table | None]:
@@ -39,12 +39,12 @@ def list_tables(results: Results) -> dict[str, Table | None]:
         "truth": _table_truth(results),
         "roles": _table_roles(results),
         "time": _table_time(results),
-        "odds": _table_odds(results),
-        "spreads": _table_spreads(results),
-        "diagnostics": _table_diagnostics(results),
-        "scores": _table_scores(results),
-        "importances": _table_importances(results),
-        "left_out": _table_left_out(results),
+        "odds": table_odds(results),
+        "spreads": table_spreads(results),
+        "diagnostics": table_diagnostics(results),
+        "scores": table_scores(results),
+        "importances": table_importances(results),
+        "left_out": table_left_out(results),
         "missing": _table_missing(results),
         "minutes": _table_minutes(results),
         "rates": _table_rates(results),
@@ -133,14 +133,6 @@ def _table_disagreements(results: Results) -> Table:
     )
 
 
-def _say_estimate(row: Mapping[str, Any], name: str, write: Callable[[float | None], str]) -> str:
-    return f"{write(row[name])} {_say_span(row, name, write)}"
-
-
-def _say_span(row: Mapping[str, Any], name: str, write: Callable[[float | None], str]) -> str:
-    return f"({write(row[f'{name}_lower'])} to {write(row[f'{name}_upper'])})"
-
-
 def _say_range(lower: float | None, upper: float | None) -> str:
     return NOTHING if lower is None or upper is None else f"{say_credit(lower)} to {say_credit(upper)}"
 
@@ -191,7 +183,7 @@ def _table_time(results: Results) -> Table | None:
     rows = tuple(
         (
             words[row["rule"]],
-            _say_estimate(row, "auc", format_number),
+            say_estimate(row, "auc", format_number),
             say_credit(row["expected"]),
             say_credit(row["observed"]),
             format_share(row["moved"]),
@@ -205,117 +197,6 @@ def _table_time(results: Results) -> Table | None:
         rows=rows,
         note="AUC 0.5: no better than chance. Expected: touches of later journeys at the credit per touch of the first "
         "weeks.",
-    )
-
-
-def _table_odds(results: Results) -> Table | None:
-    model = results["signup"]
-    if model is None or model["status"] == "withheld":
-        return None
-    return Table(
-        id="table-odds",
-        caption="Sign-up model: each level against an average one",
-        head=("Column", "Level", "Sessions", "Sign-ups", "Odds ratio", "P(above average)", "Expected share"),
-        rows=tuple(
-            (
-                name_column(row["variable"]).strip('"'),
-                row["level"],
-                format_count(row["sessions"]),
-                format_count(row["sign_ups"]),
-                f"{format_ratio(row['odds_ratio'])} {_say_span(row, 'odds', format_ratio)}",
-                format_probability(row["probability"]),
-                _say_estimate(row, "chance", format_share),
-            )
-            for row in model["levels"]
-        ),
-        left=2,
-    )
-
-
-def _table_spreads(results: Results) -> Table | None:
-    model = results["signup"]
-    if model is None or model["status"] == "withheld":
-        return None
-    return Table(
-        id="table-spreads",
-        caption="How much levels differ: standard deviation between them, in log-odds",
-        head=("Column", "Levels", "Spread", "Interval"),
-        rows=tuple(
-            (
-                name_column(row["variable"]).strip('"'),
-                format_count(row["levels"]),
-                format_number(row["estimate"], 2),
-                f"{format_number(row['lower'], 2)} to {format_number(row['upper'], 2)}",
-            )
-            for row in model["spreads"]
-        ),
-    )
-
-
-def _table_diagnostics(results: Results) -> Table | None:
-    model = results["signup"]
-    if model is None:
-        return None
-    return Table(
-        id="table-diagnostics",
-        caption="Checks of the sign-up model",
-        head=("Status", "Check", "What it says"),
-        rows=tuple((row["status"], row["name"], row["meaning"]) for row in model["diagnostics"]),
-        left=3,
-        marks=tuple(row["status"] for row in model["diagnostics"]),
-        wide=2,
-    )
-
-
-def _table_scores(results: Results) -> Table | None:
-    trial = results["baseline"]
-    if trial is None:
-        return None
-    found = {(row["model"], row["metric"]): row for row in trial["scores"]}
-    models = list(dict.fromkeys(row["model"] for row in trial["scores"]))
-    return Table(
-        id="table-scores",
-        caption=f"Models on users they have not seen: {trial['folds']} folds, {trial['repeats']} times; base rate "
-        f"{format_share(trial['base_rate'])}",
-        head=("Model", *METRIC_WORDS.values()),
-        rows=tuple((model, *(_say_score(found[model, metric]) for metric in METRIC_WORDS)) for model in models),
-        note="Mean ± standard deviation over folds; in brackets the bootstrap interval over users. Higher is better, "
-        "but for log loss and Brier. Accuracy says little where sign-ups are rare. F1 at a threshold chosen on "
-        "training users.",
-    )
-
-
-def _say_score(row: Mapping[str, Any]) -> str:
-    text = f"{_write(row['mean'])} ± {_write(row['sd'])}"
-    return text if row["lower"] is None else f"{text} ({_write(row['lower'])} to {_write(row['upper'])})"
-
-
-def _write(value: float | None) -> str:
-    return NOTHING if value is None else f"{value:.3f}"
-
-
-def _table_importances(results: Results) -> Table | None:
-    rows = [] if results["baseline"] is None else results["baseline"]["importances"]
-    if not rows:
-        return None
-    return Table(
-        id="table-importances",
-        caption="Importances in the baseline",
-        head=("Feature", "SHAP", "Gain"),
-        rows=tuple((row["feature"], format_share(row["shap"]), format_share(row["gain"])) for row in rows),
-    )
-
-
-def _table_left_out(results: Results) -> Table | None:
-    if results["baseline"] is None:
-        return None
-    return Table(
-        id="table-left-out",
-        caption="Columns left out of every model, and why",
-        head=("Column", "Why"),
-        rows=tuple(results["baseline"]["left_out"].items()),
-        left=2,
-        wide=1,
     )
 
 

@@ -106,7 +106,7 @@ def name_host(referrer: str) -> str:
 
     Examples
     --------
-    >>> name_host("https://www.example.com/a?b")
+    >>> name_host("https://example.com/a?b")
     'example.com'
     """
     if referrer == MISSING:

@@ -42,21 +42,21 @@ class ChannelProfile:
 CHANNELS: Mapping[str, ChannelProfile] = {
     "creator_video": ChannelProfile(
         share=0.20, closing=0.02, source="youtube", medium="video", campaigns=("spring_creators", "always_on"),
-        referrer="https://video.example.com/",
+        referrer="https://example.org/video",
     ),
     "paid_social": ChannelProfile(
         share=0.22, closing=0.05, source="reddit", medium="ppc", campaigns=("prospecting", "lookalike"), referrer="",
     ),
     "paid_search": ChannelProfile(
         share=0.18, closing=0.25, source="google", medium="cpc", campaigns=("generic_terms", "competitors"),
-        referrer="https://search.example.com/",
+        referrer="https://example.com/search",
     ),
     "brand_search": ChannelProfile(
         share=0.06, closing=0.48, source="google", medium="cpc", campaigns=("brand",),
-        referrer="https://search.example.com/",
+        referrer="https://example.com/search",
     ),
     "organic_search": ChannelProfile(
-        share=0.20, closing=0.08, source="", medium="", campaigns=(), referrer="https://search.example.com/",
+        share=0.20, closing=0.08, source="", medium="", campaigns=(), referrer="https://example.com/search",
     ),
     "direct": ChannelProfile(share=0.14, closing=0.12, source="", medium="", campaigns=(), referrer=""),
 }  # fmt: skip
