@@ -73,7 +73,12 @@ def build_parser() -> argparse.ArgumentParser:
     add("--sign-ups", default="first", choices=("first", "each"), help="the first of a user, or each (default: first)")
     add("--truth", metavar="FILE", help="TOML with [incremental]: sign-ups each channel caused, from an experiment")
     add("--replicates", type=int, default=200, metavar="N", help="bootstrap replicates over users (default: 200)")
-    add("--engine", default="auto", choices=("auto", "nuts"), help="sampler of the sign-up model (default: auto)")
+    add(
+        "--engine",
+        default="auto",
+        choices=("auto", "laplace", "nuts"),
+        help="sampler of the sign-up model (default: auto)",
+    )
     add("--draws", type=int, default=1000, metavar="N", help="draws a chain (default: 1000)")
     add("--chains", type=int, default=4, metavar="N", help="chains, at least 4 (default: 4)")
     add("--seed", type=int, default=20260101, metavar="S", help="same seed, same numbers (default: 20260101)")

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from influbayes.reporting.plots_style import (
     BLUE,
@@ -191,6 +192,7 @@ def _draw_rate_rows(axes: Axes, rows: Sequence[Mapping[str, Any]], title: str) -
     names = [f"{clean_label(row['level'], 20)}  {row['sign_ups']:,}/{row['sessions']:,}" for row in rows]
     label_rows(axes, names)
     axes.set_xlim(left=0)
+    axes.xaxis.set_major_locator(MaxNLocator(4))
     show_percent(axes, span=axes.get_xlim()[1])
     axes.set_title(escape_math(title))
     strip_axes(axes)

@@ -19,7 +19,7 @@ NOT_CAUSE = (
     "missing without them. Only an experiment, a control group or a holdout region, can say that."
 )
 FEW_SIGN_UPS = 30
-SURE, STABLE = 0.95, 0.80
+SURE, STABLE = 0.95, 0.95
 NEAR_CHANCE = 0.5
 
 
