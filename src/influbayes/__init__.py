@@ -12,7 +12,11 @@ __version__ = "0.1.0"
 
 _EXPORTS = {
     "read_posts": "tables.reader",
+    "read_sessions": "tables.session_reader",
     "simulate_posts": "tables.simulate",
+    "simulate_sessions": "tables.simulate_sessions",
+    "attribute_credit": "attribution.credit",
+    "analyse_sessions": "pipeline_sessions",
     "export_table": "tables.export",
     "load_spec": "hierarchy.spec",
     "build_design": "hierarchy.design",

@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = _build_parser().parse_args(argv)
     try:
-        print(_write_posts(arguments))
+        print(_WRITERS[arguments.table](arguments))
     except InflubayesError as reason:
         print(f"influbayes simulate: {reason}", file=sys.stderr)
         return reason.exit_code
@@ -54,6 +54,16 @@ def _build_parser() -> argparse.ArgumentParser:
     posts.add_argument("--creators", type=int, default=220, metavar="N", help="number of creators")
     posts.add_argument("--seed", type=int, default=20260101, metavar="S", help="whole number from 0")
     posts.add_argument("--overwrite", action="store_true", help="replace FILE and its truth")
+    sessions = tables.add_parser(
+        "sessions",
+        help="sessions of people over channels, one row each, for influbayes attribute",
+        description="Write sessions to FILE (CSV) and the truth they were made from beside it, NAME_truth.toml.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    sessions.add_argument("--out", type=Path, default=Path("sessions.csv"), metavar="FILE", help="the table to write")
+    sessions.add_argument("--sessions", type=int, default=3000, metavar="N", help="number of sessions")
+    sessions.add_argument("--seed", type=int, default=20260101, metavar="S", help="whole number from 0")
+    sessions.add_argument("--overwrite", action="store_true", help="replace FILE and its truth")
     return parser
 
 
@@ -67,6 +77,26 @@ def _write_posts(arguments: argparse.Namespace) -> str:
     simulated = simulate_posts(posts=arguments.posts, creators=arguments.creators, seed=arguments.seed)
     _write_whole({beside: render_truth(simulated), out: render_posts_csv(simulated)})
     return _describe(simulated, out, beside)
+
+
+def _write_sessions(arguments: argparse.Namespace) -> str:
+    """Simulate and write sessions; return what to tell the user."""
+    out: Path = arguments.out
+    beside = _name_truth(out)
+    _require_place((out, beside), overwrite=arguments.overwrite)
+    from influbayes.tables.simulate_sessions import render_sessions_csv, render_sessions_truth, simulate_sessions
+
+    simulated = simulate_sessions(sessions=arguments.sessions, seed=arguments.seed)
+    _write_whole({beside: render_sessions_truth(simulated), out: render_sessions_csv(simulated)})
+    return (
+        f"Wrote {out}: {len(simulated.frame):,} simulated sessions of {simulated.users:,} users, "
+        f"{simulated.sign_ups:,} sign-ups (seed {simulated.seed}).\n"
+        f"Wrote {beside}: the truth they were made from.\n"
+        f"Next: influbayes attribute {out}"
+    )
+
+
+_WRITERS = {"posts": _write_posts, "sessions": _write_sessions}
 
 
 def _name_truth(out: Path) -> Path:

@@ -1,0 +1,1 @@
+"""Sessions to credit: journeys, rules, Markov chains, Shapley values, intervals, and a baseline that is checked."""
