@@ -23,6 +23,7 @@ LEAST_WEIGHT_DRAWS = 100.0
 
 _DEGREE = 3
 _EDGE = 1e-12
+_ROUNDING = 1e-12
 _TINIEST = 1e-300
 
 
@@ -84,7 +85,7 @@ def estimate_regret(worths: FloatArray, labels: Sequence[str]) -> tuple[Regret, 
 
 def estimate_perfect_information(worths: FloatArray) -> float:
     """Return E[max worth] - max E[worth], what it would be worth to know every rate before choosing."""
-    return float(max(0.0, worths.max(axis=-1).mean() - worths.mean(axis=(0, 1)).max()))
+    return _drop_rounding(worths.max(axis=-1).mean() - worths.mean(axis=(0, 1)).max(), worths)
 
 
 def value_posts(worths: FloatArray, rates: FloatArray, labels: Sequence[str], *, posts: int) -> tuple[Information, ...]:
@@ -155,6 +156,11 @@ def simulate_preposterior(
     return float(best.mean()), float(best.std(ddof=1) / np.sqrt(simulations))
 
 
+def _drop_rounding(value: float, worths: FloatArray) -> float:
+    """Return a worth of information, 0 where it is no more than the rounding of the worths it is a difference of."""
+    return float(value) if value > _ROUNDING * float(np.abs(worths).max(initial=1.0)) else 0.0
+
+
 def _value_kind(worths: FloatArray, rate: FloatArray, label: str, posts: int) -> Information:
     weights = _weigh_outcomes(rate, posts)
     mass = weights.sum(axis=1)
@@ -167,7 +173,7 @@ def _value_kind(worths: FloatArray, rate: FloatArray, label: str, posts: int) ->
     return Information(
         label=label,
         posts=posts,
-        value=max(0.0, value),
+        value=_drop_rounding(value, worths),
         method="regression" if smooth else "reweighted",
         ess=behind,
     )
