@@ -26,12 +26,16 @@ class Audience:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """For each influencer: `users`, `buyers` (net spend other than 0), their `spend` and its sum of `squares`."""
+    """For each influencer: `users`, `buyers` (net spend above 0), `spend` (refunds netted), and of the logs of what
+    buyers spent the sum `logs` and the sum of `squares`. `amounts` (pairs,) are all spends other than 0.
+    """
 
     users: FloatArray
     buyers: FloatArray
     spend: FloatArray
+    logs: FloatArray
     squares: FloatArray
+    amounts: FloatArray
 
 
 def gather_audience(ledger: Ledger, group: str, *, leave_out: IntArray | None = None) -> Audience:
@@ -59,8 +63,16 @@ def count_audience(audience: Audience, influencers: int) -> Counts:
     def add(weights: FloatArray) -> FloatArray:
         return np.asarray(np.bincount(owner, weights=weights, minlength=influencers), dtype=np.float64)
 
-    bought = (spend != 0).astype(np.float64)
-    return Counts(users=add(np.ones(len(owner))), buyers=add(bought), spend=add(spend), squares=add(spend**2))
+    bought = spend > 0
+    logs = np.log(np.where(bought, spend, 1.0))
+    return Counts(
+        users=add(np.ones(len(owner))),
+        buyers=add(bought.astype(np.float64)),
+        spend=add(spend),
+        logs=add(logs),
+        squares=add(logs**2),
+        amounts=spend[spend != 0],
+    )
 
 
 def sum_by_user(audience: Audience) -> FloatArray:

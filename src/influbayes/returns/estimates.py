@@ -22,6 +22,7 @@ MOST_NUMBERS = 5_000_000  # draws x influencers
 FEWEST_DRAWS = 500
 REACHED = "the exposed users of this ledger, had they been reached again"
 SENSITIVITY = (0.5, 2.0)
+CHECK_DRAWS = 400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -284,7 +285,7 @@ def judge_heterogeneity(
     """Return whether what influencers bring differs by more than chance, under the stated and under other priors."""
     above = find_above(pooled.rate)
     apart = is_apart(above)
-    draws = min(len(pooled.rate), 1000)
+    draws = min(len(pooled.rate), CHECK_DRAWS)
     others = [
         is_apart(find_above(pool_returns(part, draws=draws, rng=rng, prior_factor=factor).rate)) for factor in SENSITIVITY
     ]

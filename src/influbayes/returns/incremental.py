@@ -14,7 +14,8 @@ import numpy as np
 from influbayes.errors import UsageError
 from influbayes.returns.audiences import Audience, count_audience, gather_audience, sum_by_user
 from influbayes.returns.bootstrap import draw_mean
-from influbayes.returns.populations import draw_conversions, draw_spend, estimate_dispersion
+from influbayes.returns.pooling import draw_spend_of
+from influbayes.returns.populations import RATE_PRIOR_SD, draw_conversions
 from influbayes.tables.cells import FloatArray, IntArray
 from influbayes.tables.ledger import Ledger
 from influbayes.tables.ledger_checks import has_non_buyers, list_both_groups
@@ -136,13 +137,5 @@ def draw_revenue_per_user(
 ) -> FloatArray:
     """Return (draws, influencers) revenue per user: conversion rate times spend per buyer, both partially pooled."""
     counts = count_audience(audience, influencers)
-    rates = draw_conversions(counts.buyers, counts.users, draws=draws, rng=rng, prior_sd=prior_factor)
-    spend = draw_spend(
-        counts.spend,
-        counts.buyers,
-        dispersion=estimate_dispersion(counts.spend, counts.squares, counts.buyers),
-        draws=draws,
-        rng=rng,
-        prior_sd=0.5 * prior_factor,
-    )
-    return rates.draws * spend.draws
+    rates = draw_conversions(counts.buyers, counts.users, draws=draws, rng=rng, prior_sd=prior_factor * RATE_PRIOR_SD)
+    return rates.draws * draw_spend_of(counts, draws=draws, rng=rng, prior_factor=prior_factor).draws

@@ -12,18 +12,19 @@ import numpy as np
 
 from influbayes.errors import DataRefused
 from influbayes.returns.audiences import Counts, count_audience, gather_audience
+from influbayes.returns.bootstrap import draw_mean
 from influbayes.returns.populations import (
     RATE_PRIOR_SD,
     SPEND_PRIOR_SD,
+    Population,
     draw_conversions,
     draw_counts,
     draw_spend,
-    estimate_dispersion,
 )
 from influbayes.tables.cells import FloatArray
 from influbayes.tables.ledger import Ledger
 from influbayes.tables.ledger_checks import has_non_buyers
-from influbayes.tables.problems import compose_problem
+from influbayes.tables.problems import Problem, compose_problem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +42,6 @@ class PooledReturns:
     counts: Counts
     rate_spread: FloatArray
     spend_spread: FloatArray
-    dispersion: float
     buyers_only: bool
 
 
@@ -59,7 +59,6 @@ def pool_returns(
     if not counts.buyers.any():
         raise DataRefused([_refuse_nothing()])
     buyers_only = not has_non_buyers(ledger.orders)
-    dispersion = estimate_dispersion(counts.spend, counts.squares, counts.buyers)
     prior = prior_factor * RATE_PRIOR_SD
     if buyers_only:
         bought = draw_counts(counts.buyers, draws=draws, rng=rng, prior_sd=prior)
@@ -69,14 +68,7 @@ def pool_returns(
         bought = draw_conversions(counts.buyers, counts.users, draws=draws, rng=rng, prior_sd=prior)
         users = counts.users
         raw = np.divide(counts.spend, users, out=np.full(len(users), np.nan), where=users > 0)
-    spend = draw_spend(
-        counts.spend,
-        counts.buyers,
-        dispersion=dispersion,
-        draws=draws,
-        rng=rng,
-        prior_sd=prior_factor * SPEND_PRIOR_SD,
-    )
+    spend = draw_spend_of(counts, draws=draws, rng=rng, prior_factor=prior_factor)
     rate = bought.draws * spend.draws
     return PooledReturns(
         revenue=rate * users,
@@ -85,12 +77,30 @@ def pool_returns(
         counts=counts,
         rate_spread=bought.spread,
         spend_spread=spend.spread,
-        dispersion=dispersion,
         buyers_only=buyers_only,
     )
 
 
-def _refuse_nothing() -> object:
+def draw_spend_of(
+    counts: Counts, *, draws: int, rng: np.random.Generator, prior_factor: float = 1.0
+) -> Population:
+    """Return draws of the spend per buyer of each influencer; refunds beyond purchases lower the level of all alike."""
+    buyers = float(counts.buyers.sum())
+    if not buyers:
+        nothing = np.zeros((draws, len(counts.buyers)))
+        return Population(draws=nothing, spread=np.zeros(draws), mean=np.zeros(draws))
+    overall = draw_mean(counts.amounts, draws=draws, rng=rng) * (len(counts.amounts) / buyers)
+    return draw_spend(
+        counts.logs,
+        counts.squares,
+        counts.buyers,
+        overall=np.maximum(overall, 0.0),
+        rng=rng,
+        prior_sd=prior_factor * SPEND_PRIOR_SD,
+    )
+
+
+def _refuse_nothing() -> Problem:
     return compose_problem(
         "IB-D51",
         "refuse",

@@ -5,9 +5,10 @@ with their exact marginal likelihood, so no sampler is needed, and time is linea
 
 - conversions_i ~ Binomial(users_i, p_i), p_i ~ Beta(mean, spread);
 - buyers_i ~ Poisson(rate_i), rate_i ~ Gamma(mean, spread), where the ledger knows no user who bought nothing;
-- spend_i ~ Gamma(buyers_i / dispersion, mean dispersion x value_i), value_i ~ Inverse-Gamma(mean, spread).
-The last keeps the mean right whatever the shape of order values (its score is that of a quasi-likelihood with variance
-dispersion x value^2; McCullagh and Nelder 1989); `dispersion` is estimated from buyers within influencers.
+- log of what a buyer spends ~ Normal(level_i, noise), level_i ~ Normal(mean, spread).
+Order values are heavy-tailed: on the log scale one large order does not make an influencer. The overall level is not
+taken from the log-normal shape but given by the caller, from the Bayesian bootstrap, in the manner of Duan's smearing
+estimate (1983, 10.1080/01621459.1983.10478017).
 """
 
 from __future__ import annotations
@@ -17,14 +18,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import betaln, gammaln
+from scipy.special import betaln, chdtri, gammaln
 
 FloatArray = npt.NDArray[np.float64]
 
-SPREAD_POINTS, MEAN_POINTS, REACH = 40, 15, 4.0
+SPREAD_POINTS, MEAN_POINTS, REACH = 32, 11, 4.0
 LARGEST_SPREAD, SMALLEST_SPREAD = 3.0, 0.004
-DEFAULT_DISPERSION = 1.0  # an exponential distribution, where no influencer has two buyers
-RATE_PRIOR_SD, SPEND_PRIOR_SD = 1.0, 0.5
+DEFAULT_LOG_VARIANCE = 0.5  # where no influencer has two buyers: sd over mean 0.8
+NOISE_POINTS = 7
+RATE_PRIOR_SD, SPEND_PRIOR_SD = 0.5, 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +34,7 @@ class Population:
     """Draws of one quantity of every influencer and of the spread between them.
 
     `draws` (draws, influencers); `spread` (draws,) is the population's standard deviation on the log scale (log-odds for
-    conversion, relative for spend); `mean` (draws,) its mean.
+    conversion); `mean` (draws,) its mean.
     """
 
     draws: FloatArray
@@ -105,58 +107,81 @@ def draw_counts(
 
 
 def draw_spend(
-    spend: FloatArray,
+    logs: FloatArray,
+    squares: FloatArray,
     buyers: FloatArray,
     *,
-    dispersion: float,
-    draws: int,
+    overall: FloatArray,
     rng: np.random.Generator,
     prior_sd: float = SPEND_PRIOR_SD,
 ) -> Population:
-    """Return draws of the mean spend per buyer: gamma sums, inverse-gamma population, spread ~ half-normal."""
-    overall = max(float(spend.sum()), 1e-6) / max(float(buyers.sum()), 1.0)
-    # Refunds can leave an influencer with less than nothing, which no gamma sum is: its evidence is that of almost 0.
-    sums = np.maximum(spend, 1e-6 * overall) / dispersion
-    sums = np.where(buyers > 0, sums, 0.0)
-    shape = buyers / dispersion
-    used = buyers > 0
+    """Return draws of the mean spend per buyer: normal on the log, partially pooled, at the overall level given.
 
-    def centre(spread: float) -> tuple[FloatArray, float]:
-        precision = np.where(used, 1 / (spread**2 + dispersion / np.maximum(buyers, 1)), 0.0)
-        total = max(float(precision.sum()), 1e-12)
-        mean = max(float((precision * spend / np.maximum(buyers, 1)).sum()) / total, 0.01 * overall)
-        error = min(1 / np.sqrt(total), 1.5)
-        return mean * np.exp(error * _offsets()), error
-
-    def log_marginal(spread: float, means: FloatArray) -> FloatArray:
-        alpha = 2 + spread**-2
-        beta = means[:, None] * (alpha - 1)
-        fixed = (gammaln(alpha + shape) - gammaln(alpha))[used].sum()
-        varying = alpha * np.log(beta) - (alpha + shape[used]) * np.log(beta + sums[used])
-        return np.asarray(fixed + varying.sum(axis=1))
-
-    grid = _weigh_grid(centre, log_marginal, prior_sd)
-    spread, mean = _draw_points(grid, draws, rng)
-    alpha = 2 + spread[:, None] ** -2
-    beta = mean[:, None] * (alpha - 1)
-    made = (beta + sums) / rng.standard_gamma(np.broadcast_to(alpha, (draws, len(buyers))) + shape)
-    return Population(draws=made, spread=spread, mean=mean)
-
-
-def estimate_dispersion(spend: FloatArray, squares: FloatArray, buyers: FloatArray) -> float:
-    """Return variance over squared mean of what buyers of one influencer spend, pooled over influencers.
-
-    `spend`, `squares` and `buyers` are the sum, the sum of squares and the number of the buyers of each influencer.
+    Parameters
+    ----------
+    logs, squares, buyers
+        Sum and sum of squares of the logs of what buyers spent, and their number, for each influencer.
+    overall
+        (draws,) draws of the mean spend of a buyer of any influencer. It sets the level, refunds included, so that only
+        differences between influencers rest on the log-normal shape.
     """
-    several = buyers > 1
-    if not several.any():
-        return DEFAULT_DISPERSION
-    total, count, square = spend[several], buyers[several], squares[several]
-    within = np.maximum(square - total**2 / count, 0.0).sum()
-    overall = total.sum() / count.sum()
-    centred = (total + 5 * overall) / (count + 5)
-    expected = ((count - 1) * centred**2).sum()
-    return float(min(max(within / max(expected, 1e-300), 1e-4), 100.0))
+    used = buyers > 0
+    count, mean = buyers[used], logs[used] / buyers[used]
+    spreads, cells = _make_spreads()
+    noises = _make_noises(count, mean, squares[used])
+    spread, noise = (axis.ravel() for axis in np.meshgrid(spreads, noises, indexing="ij"))
+    centre, error, log_weight = _weigh_normal(spread, noise, count, mean)
+    log_weight += np.repeat(np.log(cells), len(noises)) - 0.5 * (spread / prior_sd) ** 2
+    weight = np.exp(log_weight - log_weight.max())
+    chosen = rng.choice(len(weight), size=len(overall), p=weight / weight.sum())
+    middle = centre[chosen] + error[chosen] * rng.standard_normal(len(overall))
+    made = _draw_logs(spread[chosen], noise[chosen], middle, logs, buyers, rng)
+    ratio = np.exp(made - made.max())
+    level = (ratio * buyers).sum(axis=1) / buyers.sum()
+    return Population(draws=ratio * (overall / level)[:, None], spread=spread[chosen], mean=overall)
+
+
+def _make_spreads() -> tuple[FloatArray, FloatArray]:
+    spreads = SMALLEST_SPREAD + (LARGEST_SPREAD - SMALLEST_SPREAD) * np.linspace(0, 1, SPREAD_POINTS) ** 2
+    return spreads, np.gradient(spreads)
+
+
+def _make_noises(count: FloatArray, mean: FloatArray, squares: FloatArray) -> FloatArray:
+    """Return equally likely values of the variance of logs within an influencer: a scaled inverse chi-square."""
+    free = float((count - 1).sum())
+    if free < 1:
+        return np.array([DEFAULT_LOG_VARIANCE])
+    within = max(float(np.maximum(squares - count * mean**2, 0).sum()), 1e-9 * free)
+    return np.asarray(within / chdtri(free, (np.arange(NOISE_POINTS) + 0.5) / NOISE_POINTS), dtype=np.float64)
+
+
+def _weigh_normal(
+    spread: FloatArray, noise: FloatArray, count: FloatArray, mean: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return, for each pair of spread and noise, the population mean, its error and the log marginal likelihood."""
+    found = np.empty((3, len(spread)))
+    for i, (between, within) in enumerate(zip(spread, noise, strict=True)):
+        precision = 1 / (between**2 + within / count)
+        total = precision.sum()
+        centre = (precision @ mean) / total
+        fit = np.log(precision).sum() - precision @ (mean - centre) ** 2 - np.log(total)
+        found[:, i] = centre, total**-0.5, 0.5 * fit
+    return found[0], found[1], found[2]
+
+
+def _draw_logs(
+    spread: FloatArray,
+    noise: FloatArray,
+    middle: FloatArray,
+    logs: FloatArray,
+    buyers: FloatArray,
+    rng: np.random.Generator,
+) -> FloatArray:
+    """Return (draws, influencers) logs of the typical spend; without buyers they come from the population."""
+    precision = spread[:, None] ** -2 + buyers / noise[:, None]
+    expected = (middle / spread**2)[:, None] + logs / noise[:, None]
+    normal = rng.standard_normal(precision.shape)
+    return np.asarray(expected / precision + normal / np.sqrt(precision), dtype=np.float64)
 
 
 def _beta_shapes(spread: FloatArray | float, mean: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -175,9 +200,7 @@ def _logistic(value: FloatArray) -> FloatArray:
 
 def _weigh_grid(centre: Centre, log_marginal: LogMarginal, prior_sd: float) -> _Grid:
     """Return the grid with weights: prior of the spread, flat prior of the mean, marginal likelihood, cell sizes."""
-    root = np.linspace(0, 1, SPREAD_POINTS)
-    spreads = SMALLEST_SPREAD + (LARGEST_SPREAD - SMALLEST_SPREAD) * root**2
-    cells = np.gradient(spreads)
+    spreads, cells = _make_spreads()
     means, logs = [], []
     for spread, cell in zip(spreads, cells, strict=True):
         points, error = centre(float(spread))

@@ -49,7 +49,7 @@ class LedgerTruth:
     `conversion`: median probability that an exposed user buys; `conversion_sd`: sd of influencers on its log-odds.
     `order_value`: median of what a buyer spends, in USD; `value_sd`: sd of influencers on its log; `value_cv`: sd over
     mean of buyers within an influencer (log-normal). `control_conversion`, `control_sd`: the same for users who were not
-    exposed, who spend as much as exposed ones do. `roas`: median return that payouts are set for.
+    exposed; what they spend has the same median and spread. `roas`: median return that payouts are set for.
     """
 
     conversion: float = 0.20
@@ -58,7 +58,7 @@ class LedgerTruth:
     value_sd: float = 0.20
     value_cv: float = 0.80
     control_conversion: float = 0.09
-    control_sd: float = 0.20
+    control_sd: float = 0.30
     roas: float = 1.5
 
 
@@ -66,7 +66,7 @@ class LedgerTruth:
 class SimulatedLedger:
     """The four tables as frames, and the truth of each influencer (a frame in the order of `influencers`).
 
-    `returns` has id, exposed_users, conversion, spend_per_buyer, revenue (expected), control_conversion, payout, roas
+    `returns` has id, exposed_users, conversion, spend_per_buyer, revenue (expected), control_conversion, control_spend, payout, roas
     (expected revenue / payout, NaN where the payout is 0) and incremental_roas.
     """
 
@@ -214,13 +214,14 @@ def _draw_returns(people: pd.DataFrame, truth: LedgerTruth, rng: Rng) -> pd.Data
     count = len(people)
     exposed = _logistic(_logit(truth.conversion) + truth.conversion_sd * rng.standard_normal(count))
     control = _logistic(_logit(truth.control_conversion) + truth.control_sd * rng.standard_normal(count))
-    value = truth.order_value * np.exp(truth.value_sd * rng.standard_normal(count))
+    value, base = (truth.order_value * np.exp(truth.value_sd * rng.standard_normal(count)) for _ in range(2))
     return pd.DataFrame(
         {
             "id": people["id"],
             "conversion": np.round(exposed, 6),
             "spend_per_buyer": np.round(value, 4),
             "control_conversion": np.round(control, 6),
+            "control_spend": np.round(base, 4),
         }
     )
 
@@ -249,10 +250,10 @@ def _simulate_audiences(
     control_user[:shared] = rng.permutation(users - controls)[:shared]
     control_owner = _share_out(controls, weights, rng)
     rates, control_rates = returns["conversion"].to_numpy(), returns["control_conversion"].to_numpy()
-    value = returns["spend_per_buyer"].to_numpy()
+    value, base = returns["spend_per_buyer"].to_numpy(), returns["control_spend"].to_numpy()
     return (
         _let_buy(owner, user, rates[owner], value[owner], truth, rng),
-        _let_buy(control_owner, control_user, control_rates[control_owner], value[control_owner], truth, rng),
+        _let_buy(control_owner, control_user, control_rates[control_owner], base[control_owner], truth, rng),
     )
 
 
@@ -366,7 +367,7 @@ def _finish_returns(
     paid = payouts.groupby("influencer_id")["total_payout"].sum().reindex(people["id"]).to_numpy(np.float64)
     spend = returns["spend_per_buyer"]
     revenue = reached * returns["conversion"] * spend
-    base = reached * returns["control_conversion"] * spend
+    base = reached * returns["control_conversion"] * returns["control_spend"]
     ratio = np.where(paid > 0, paid, np.nan)
     return returns.assign(
         exposed_users=reached, revenue=revenue, payout=paid, roas=revenue / ratio, incremental_roas=(revenue - base) / ratio
@@ -395,11 +396,11 @@ def _render_csv(frame: pd.DataFrame) -> str:
 def render_ledger_truth(simulated: SimulatedLedger) -> str:
     """Return the truth as TOML: what was asked for, the totals, and rates, order value and returns of each influencer."""
     truth, rows = simulated.truth, simulated.returns
-    total, base = rows["revenue"].sum(), rows["revenue"] * rows["control_conversion"] / rows["conversion"]
+    total, base = rows["revenue"].sum(), rows["exposed_users"] * rows["control_conversion"] * rows["control_spend"]
     payout = rows["payout"].sum()
     head = [
         "# What the tables beside this file were simulated from. conversion: probability that an exposed user buys;",
-        "# spend_per_buyer in USD; control_conversion: the same for users who were not exposed; revenue: expected of the",
+        "# spend_per_buyer in USD; control_...: the same for users who were not exposed; revenue: expected of the",
         "# users reached; roas = revenue / payout; incremental_roas: less what they would have bought unexposed.",
         f"seed = {simulated.seed}",
         f"influencers = {len(rows)}",
@@ -414,6 +415,6 @@ def render_ledger_truth(simulated: SimulatedLedger) -> str:
 
 
 def _render_influencer(row: dict[str, float | str]) -> str:
-    keys = ("conversion", "spend_per_buyer", "control_conversion", "exposed_users", "payout", "roas", "incremental_roas")
+    keys = [key for key in row if key not in ("id", "revenue")]
     numbers = ", ".join(f"{key} = {float(row[key]):.6g}" for key in keys if float(row[key]) == float(row[key]))
     return f"{row['id']} = {{ {numbers} }}"
