@@ -13,6 +13,11 @@ __version__ = "0.1.0"
 _EXPORTS = {
     "read_posts": "tables.reader",
     "simulate_posts": "tables.simulate",
+    "read_ledger": "tables.ledger",
+    "build_posts": "tables.ledger_posts",
+    "simulate_ledger": "tables.ledger_simulation",
+    "estimate_returns": "returns.estimates",
+    "analyse_ledger": "pipeline_ledger",
     "load_spec": "hierarchy.spec",
     "build_design": "hierarchy.design",
     "build_model": "hierarchy.model",

@@ -203,4 +203,5 @@ def name_width(text: str) -> str:
 
 
 def read_part(name: str) -> str:
+    """Return the text of a template or of the style sheet."""
     return resources.files("influbayes.reporting").joinpath("templates", name).read_text(encoding="utf-8")

@@ -9,7 +9,7 @@ import base64
 from collections.abc import Mapping
 from typing import Any
 
-from influbayes.reporting.html import CSP, STATUS_WORDS, read_part, load_template
+from influbayes.reporting.html import CSP, STATUS_WORDS, load_template, read_part
 from influbayes.reporting.html_tables import Table
 from influbayes.reporting.numbers import NOTHING, format_count, format_number, format_share
 from influbayes.reporting.returns_sentences import find_effect, say_money, say_roas
@@ -201,7 +201,18 @@ def table_slices(results: Row, variable: str) -> Table:
         )
     shared = variable in ("campaign", "product", "source")
     note = "Payouts are shared out in proportion to each influencer's exposed orders, as payouts do not name them."
-    head = ("", "revenue", "payout", "orders", "influencers", "ROAS", "interval", "P(ROAS > 1)", "incremental", "interval")
+    head = (
+        "",
+        "revenue",
+        "payout",
+        "orders",
+        "influencers",
+        "ROAS",
+        "interval",
+        "P(ROAS > 1)",
+        "incremental",
+        "interval",
+    )
     width = 6 if shared else 10 if shown else 8
     return Table(
         id=f"table-{variable}",

@@ -164,7 +164,9 @@ def _draw_spend(results: Row) -> Figure | None:
     rows = [row for row in results["influencers"] if row["payout"] > 0 and row["revenue"] > 0]
     if not rows:
         return None
-    figure = new_figure(4.6, title="Revenue against payout", subtitle="Each dot an influencer. Below the dashed line: ROAS below 1.")
+    figure = new_figure(
+        4.6, title="Revenue against payout", subtitle="Each dot an influencer. Below the dashed line: ROAS below 1."
+    )
     axes = figure.subplots()
     paid, revenue = (np.array([row[key] for row in rows]) for key in ("payout", "revenue"))
     colours = [VERMILLION if below else BLUE for below in revenue < paid]
@@ -211,7 +213,12 @@ def _draw_weeks(results: Row) -> Figure | None:
     upper, lower = figure.subplots(2, 1, sharex=True)
     places = np.arange(len(weeks))
     lower.bar(places, [row["revenue"] for row in weeks], color=GREY, width=0.8)
-    upper.plot(places, [row["roas_so_far"] if row["roas_so_far"] is not None else np.nan for row in weeks], color=BLUE, linewidth=2)
+    upper.plot(
+        places,
+        [row["roas_so_far"] if row["roas_so_far"] is not None else np.nan for row in weeks],
+        color=BLUE,
+        linewidth=2,
+    )
     upper.axhline(1, color=SOFT, linestyle="--", linewidth=1)
     upper.set_ylabel("ROAS so far")
     lower.set_ylabel("revenue")
@@ -238,7 +245,9 @@ def _draw_engagement(results: Row) -> Figure | None:
     rates = [row["rate"] for row in rows]
     axes.barh(range(len(rows)), rates, color=BLUE, height=0.6, alpha=0.85)
     for place, row in enumerate(rows):
-        axes.text(row["rate"], place, f"  {100 * row['rate']:.1f} % of {row['posts']:,} posts", va="center", fontsize=8.5)
+        axes.text(
+            row["rate"], place, f"  {100 * row['rate']:.1f} % of {row['posts']:,} posts", va="center", fontsize=8.5
+        )
     label_rows(axes, [clean_label(row["platform"]) for row in rows])
     axes.set_xlim(0, 1.35 * max(rates))
     show_percent(axes, span=max(rates))
@@ -253,7 +262,9 @@ def _draw_orders(results: Row) -> Figure | None:
     rows = results["paid_orders"]
     if not rows:
         return None
-    figure = new_figure(4.0, title="Orders paid for and orders tracked", subtitle="Each dot an influencer; on the line both agree.")
+    figure = new_figure(
+        4.0, title="Orders paid for and orders tracked", subtitle="Each dot an influencer; on the line both agree."
+    )
     axes = figure.subplots()
     tracked, paid = (np.array([row[key] for row in rows]) for key in ("tracked", "paid"))
     axes.scatter(tracked, paid, s=22, color=BLUE, alpha=0.7, linewidths=0)

@@ -30,7 +30,7 @@ from influbayes.tables.problems import Problem
 SCHEMA_VERSION = 1
 FEW_BUYERS = 5
 MODEL_TEXT = """\
-Revenue of an influencer = users reached x conversion x spend per buyer (a ledger of buyers only: expected buyers x spend).
+Revenue of an influencer = users reached x conversion x spend per buyer; buyers only: expected buyers x spend.
 buyers ~ Binomial(users, conversion); conversion ~ Beta, its spread on the log-odds ~ half-normal(0.5)
   a spread at the prior median, 0.34, makes the odds of an influencer one sd above the average 1.4 times the average
 buyers ~ Poisson(expected); expected ~ Gamma, spread (sd over mean) ~ half-normal(0.5)   [buyers only]
@@ -180,7 +180,9 @@ def _judge_prior(returns: Returns) -> dict[str, Any]:
 def _judge_probabilities(returns: Returns) -> list[Any]:
     """Judge the Monte Carlo error of the probabilities in sentences: of ROAS in total and of personas."""
     return [
-        judge_probability(row.id, Probability(value=row.probability, mcse=_error(row.probability, returns.draws)), question="returns")
+        judge_probability(
+            row.id, Probability(value=row.probability, mcse=_error(row.probability, returns.draws)), question="returns"
+        )
         for row in returns.effects
         if row.probability is not None and row.variable in ("total", "persona") and row.question == "returns"
     ]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from influbayes.effects.estimands import Probability
-from influbayes.gate.thresholds import band
+from influbayes.gate.thresholds import UNDECIDED, band
 from influbayes.gate.wording import weaker_band
 from influbayes.reporting.wording import WORDS, say_mass, say_probability
 
@@ -92,8 +92,10 @@ def _plan(
 ) -> dict[str, Any]:
     draws = results["engine"]["draws"]
     mcse = None if probability is None else (probability * (1 - probability) / draws) ** 0.5
-    weak = probability is not None and mcse is not None and weaker_band(Probability(value=probability, mcse=mcse)) != band(
-        probability
+    weak = (
+        probability is not None
+        and mcse is not None
+        and weaker_band(Probability(value=probability, mcse=mcse)) != band(probability)
     )
     because = [withheld_by] if withheld_by else ["probability_error"] if weak else []
     return {
@@ -105,7 +107,9 @@ def _plan(
         "mcse": mcse,
         "status": "withheld" if withheld_by else "weakened" if weak else "stated",
         "because": because,
-        "reasons": [row["meaning"] for row in results["diagnostics"] if row["name"] in because and row["status"] != "pass"],
+        "reasons": [
+            row["meaning"] for row in results["diagnostics"] if row["name"] in because and row["status"] != "pass"
+        ],
         "question": question,
         "variable": variable,
         "level": level,
@@ -122,7 +126,9 @@ def _plan_totals(results: Row) -> list[dict[str, Any]]:
     lift = find_effect(results, "incremental_roas", "total", None)
     held = results["incremental"] is None or results["incremental"]["label"] != "incremental"
     return [
-        _plan("headline", results, variable="total", effects=(roas,), probability=roas["probability"] if roas else None),
+        _plan(
+            "headline", results, variable="total", effects=(roas,), probability=roas["probability"] if roas else None
+        ),
         _plan(
             "incremental",
             results,
@@ -155,7 +161,9 @@ def _plan_losing(results: Row) -> list[dict[str, Any]]:
     rows = [row for row in results["effects"] if row["estimand"] == "roas" and row["variable"] == "influencer"]
     raw = {row["id"]: row["roas"] for row in results["influencers"]}
     losing = [
-        row for row in rows if 1 - row["probability"] >= LIKELY_LOSS or (raw[row["level"]] is not None and raw[row["level"]] < 1)
+        row
+        for row in rows
+        if 1 - row["probability"] >= LIKELY_LOSS or (raw[row["level"]] is not None and raw[row["level"]] < 1)
     ]
     losing.sort(key=lambda row: (row["probability"], row["level"]))
     return [
@@ -179,7 +187,9 @@ def _plan_personas(results: Row) -> list[dict[str, Any]]:
     rows = [row for row in results["effects"] if row["estimand"] == "roas" and row["variable"] == "persona"]
     rows.sort(key=lambda row: (-row["estimate"], row["level"]))
     return [
-        _plan("persona", results, variable="persona", level=row["level"], effects=(row,), probability=row["probability"])
+        _plan(
+            "persona", results, variable="persona", level=row["level"], effects=(row,), probability=row["probability"]
+        )
         for row in rows
     ]
 
@@ -224,14 +234,15 @@ def _write_incremental(row: Row, results: Row) -> str:
         )
     if effect is None:
         return "Incremental ROAS is not defined: nothing was paid."
+    chance = say_probability(row["probability"])
+    verdict = (
+        f"Whether exposure brings back more than it costs cannot be told ({chance})."
+        if weaker_band(Probability(value=row["probability"], mcse=row["mcse"])) == UNDECIDED
+        else f"Exposure {_word(row)} brings back more than it costs ({chance})."
+    )
     return (
         f"Incremental ROAS is {say_interval(effect)}: {say_money(lift['exposed_mean'])} per exposed user against "
-        f"{say_money(lift['control_mean'])} per control user, {lift['exposed_users']:,} exposed users. It is "
-        f"{say_probability(row['probability'])} sure that exposure brings back more than it costs ({_word(row)})."
-        if band(row["probability"]) != 2
-        else f"Incremental ROAS is {say_interval(effect)}: {say_money(lift['exposed_mean'])} per exposed user against "
-        f"{say_money(lift['control_mean'])} per control user, {lift['exposed_users']:,} exposed users. Whether exposure "
-        f"brings back more than it costs cannot be told ({say_probability(row['probability'])})."
+        f"{say_money(lift['control_mean'])} per control user, {lift['exposed_users']:,} exposed users. {verdict}"
     )
 
 
@@ -272,11 +283,11 @@ def _write_losing(row: Row, results: Row) -> str:
         return f"{row['level']}: ROAS not defined."
     chance = say_probability(row["probability"])
     index = weaker_band(Probability(value=row["probability"], mcse=row["mcse"]))
-    word = "cannot be told whether it loses money" if index == 2 else f"{WORDS[index]} loses money"
+    word = "cannot be told whether it loses money" if index == UNDECIDED else f"{WORDS[index]} loses money"
     return (
         f"{row['level']} {word}: {chance} that its ROAS is truly below 1 (raw {say_roas(raw)}, pooled "
-        f"{say_interval(effect)}). Expected loss {say_money(keep['estimate'])} if kept, {say_money(drop['estimate'])} if "
-        "dropped."
+        f"{say_interval(effect)}). Expected loss {say_money(keep['estimate'])} if kept, "
+        f"{say_money(drop['estimate'])} if dropped."
     )
 
 
@@ -308,8 +319,8 @@ def _write_caveat(row: Row, results: Row) -> str:
         more = f" and {len(names) - 8:,} more" if len(names) > 8 else ""
         return f"{', '.join(names[:8])}{more} {_STATES[state]}."
     return (
-        "ROAS is revenue over payout: goods, shipping and returns are not taken off, so 1 is not the point of profit. It "
-        "counts every purchase of exposed users, also those they would have made anyway; incremental ROAS does not."
+        "ROAS is revenue over payout: goods, shipping and returns are not taken off, so 1 is not the point of profit. "
+        "It counts every purchase of exposed users, also those they would have made anyway; incremental ROAS does not."
     )
 
 

@@ -77,7 +77,11 @@ def _render_best(results: Row) -> Iterator[RenderableType]:
     raw = {row["id"]: row["roas"] for row in results["influencers"]}
     for row in leaders:
         effect = find_effect(results, "roas", "influencer", row["level"])
-        shown = f"{say_roas(effect['estimate'])} ({say_roas(effect['lower'])} to {say_roas(effect['upper'])})" if effect else "-"
+        shown = (
+            f"{say_roas(effect['estimate'])} ({say_roas(effect['lower'])} to {say_roas(effect['upper'])})"
+            if effect
+            else "-"
+        )
         cells = (say_roas(raw[row["level"]]), shown, say_probability(row["probability"]))
         table.add_row(clean(row["level"]), *(Text(cell) for cell in cells))
     yield table
@@ -95,7 +99,10 @@ def _render_losing(results: Row) -> Iterator[RenderableType]:
         table.add_column(heading, justify="right", no_wrap=True)
     for row in losing[:_MOST_ROWS]:
         effect = find_effect(results, "roas", "influencer", row["level"])
-        losses = [find_effect(results, f"expected_loss_{what}", "influencer", row["level"]) for what in ("keeping", "dropping")]
+        losses = [
+            find_effect(results, f"expected_loss_{what}", "influencer", row["level"])
+            for what in ("keeping", "dropping")
+        ]
         table.add_row(
             clean(row["level"]),
             Text(say_roas(effect["estimate"]) if effect else "-"),

@@ -48,7 +48,7 @@ class Returns:
     """Everything the returns study estimates.
 
     `effects` is the one table; `payout` (influencers,) in currency; `ranked` marks influencers with ROAS defined;
-    `incremental` is None where there is no control; `draws` says how many draws were made, `asked` how many were wanted.
+    `incremental` is None where there is no control; `draws` were made, `asked` were wanted.
     """
 
     ledger: Ledger
@@ -279,15 +279,14 @@ def _describe_incremental(part: Ledger, lift: Incremental, payout: FloatArray, p
     return rows
 
 
-def judge_heterogeneity(
-    part: Ledger, pooled: PooledReturns, *, prob: float, rng: np.random.Generator
-) -> Heterogeneity:
+def judge_heterogeneity(part: Ledger, pooled: PooledReturns, *, prob: float, rng: np.random.Generator) -> Heterogeneity:
     """Return whether what influencers bring differs by more than chance, under the stated and under other priors."""
     above = find_above(pooled.rate)
     apart = is_apart(above)
     draws = min(len(pooled.rate), CHECK_DRAWS)
     others = [
-        is_apart(find_above(pool_returns(part, draws=draws, rng=rng, prior_factor=factor).rate)) for factor in SENSITIVITY
+        is_apart(find_above(pool_returns(part, draws=draws, rng=rng, prior_factor=factor).rate))
+        for factor in SENSITIVITY
     ]
     spread = pooled.rate.std(axis=1) / pooled.rate.mean(axis=1)
     raw = pooled.raw_rate[np.isfinite(pooled.raw_rate)]

@@ -142,7 +142,7 @@ def _choose_influencers(ledger: Ledger, chosen: LedgerFilter) -> BoolArray:
 
 
 def _choose_orders(ledger: Ledger, chosen: LedgerFilter, kept: BoolArray) -> pd.DataFrame:
-    orders = ledger.orders
+    orders: pd.DataFrame = ledger.orders
     place = orders["influencer"].to_numpy()
     every = bool(kept.all())
     rows = np.append(kept, True)[place] & (every | (place >= 0) | (orders["group"] == 0).to_numpy())
@@ -185,9 +185,7 @@ def _share_payouts(ledger: Ledger, orders: pd.DataFrame, chosen: LedgerFilter) -
     return np.divide(after, before, out=np.ones(count), where=before > 0)
 
 
-def _rebuild(
-    ledger: Ledger, kept: BoolArray, orders: pd.DataFrame, shares: FloatArray, said: Problem | None
-) -> Ledger:
+def _rebuild(ledger: Ledger, kept: BoolArray, orders: pd.DataFrame, shares: FloatArray, said: Problem | None) -> Ledger:
     places = np.append(np.where(kept, np.cumsum(kept) - 1, -1), -1)
 
     def recode(frame: pd.DataFrame) -> pd.DataFrame:

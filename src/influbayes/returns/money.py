@@ -157,13 +157,21 @@ def share_payouts(ledger: Ledger, rows: pd.DataFrame, codes: IntArray, groups: i
 
 
 def _make_slices(
-    variable: str, levels: tuple[str, ...], rows: pd.DataFrame, codes: IntArray, payout: FloatArray, influencers: IntArray
+    variable: str,
+    levels: tuple[str, ...],
+    rows: pd.DataFrame,
+    codes: IntArray,
+    payout: FloatArray,
+    influencers: IntArray,
 ) -> list[Slice]:
     size = len(levels)
     revenue = sum_by(codes, rows["revenue"].to_numpy(np.float64), size)
     orders = sum_by(codes, rows["orders"].to_numpy(np.float64), size)
-    users = np.bincount(np.unique(codes * (int(rows["user"].max() if len(rows) else 0) + 1) + rows["user"].to_numpy())
-                        // (int(rows["user"].max() if len(rows) else 0) + 1), minlength=size)
+    users = np.bincount(
+        np.unique(codes * (int(rows["user"].max() if len(rows) else 0) + 1) + rows["user"].to_numpy())
+        // (int(rows["user"].max() if len(rows) else 0) + 1),
+        minlength=size,
+    )
     return [
         Slice(
             variable=variable,

@@ -16,7 +16,7 @@ from influbayes.tables.ledger import Ledger, sum_payouts
 
 
 def sum_weeks(ledger: Ledger) -> list[dict[str, Any]]:
-    """Return exposed revenue and orders by week (weeks start on Monday), and what has come back of all payouts so far."""
+    """Return exposed revenue and orders by week (weeks start on Monday), and ROAS so far."""
     rows = ledger.orders.loc[mark_credited(ledger)]
     days = rows["day"].to_numpy().astype("datetime64[D]")
     # Day 0 of the calendar is a Thursday; moving by three days makes weeks start on Monday.
@@ -41,7 +41,7 @@ def sum_weeks(ledger: Ledger) -> list[dict[str, Any]]:
 
 
 def rate_engagement(ledger: Ledger) -> list[dict[str, Any]]:
-    """Return (likes + comments) / reach by platform, by sums; posts with reach 0 are counted and left out of the rate."""
+    """Return (likes + comments) / reach by platform, by sums; posts with reach 0 are left out."""
     posts = ledger.posts
     found = []
     for platform in sorted(set(posts["platform"])):

@@ -31,9 +31,9 @@ from influbayes.tables.problems import Problem, compose_problem
 class PooledReturns:
     """Draws of what each influencer brings.
 
-    `revenue` (draws, influencers) expected revenue in currency; `rate` (draws, influencers) the same per exposed user, or,
-    where the ledger holds buyers only, per influencer. `raw_rate` (influencers,) is the observed one (NaN without users).
-    `rate_spread`, `spend_spread` (draws,) are the population's spreads of conversion (or buyers) and of spend per buyer.
+    `revenue` (draws, influencers) expected revenue in currency; `rate` (draws, influencers) the same per exposed user,
+    or, where the ledger holds buyers only, per influencer. `raw_rate` (influencers,) is the observed one (NaN without
+    users). `rate_spread`, `spend_spread` (draws,) are the spreads of conversion (or buyers) and of spend per buyer.
     """
 
     revenue: FloatArray
@@ -45,9 +45,7 @@ class PooledReturns:
     buyers_only: bool
 
 
-def pool_returns(
-    ledger: Ledger, *, draws: int, rng: np.random.Generator, prior_factor: float = 1.0
-) -> PooledReturns:
+def pool_returns(ledger: Ledger, *, draws: int, rng: np.random.Generator, prior_factor: float = 1.0) -> PooledReturns:
     """Return the partially pooled returns of a ledger; `prior_factor` scales the priors of the spreads.
 
     Raises
@@ -81,9 +79,7 @@ def pool_returns(
     )
 
 
-def draw_spend_of(
-    counts: Counts, *, draws: int, rng: np.random.Generator, prior_factor: float = 1.0
-) -> Population:
+def draw_spend_of(counts: Counts, *, draws: int, rng: np.random.Generator, prior_factor: float = 1.0) -> Population:
     """Return draws of the spend per buyer of each influencer; refunds beyond purchases lower the level of all alike."""
     buyers = float(counts.buyers.sum())
     if not buyers:

@@ -33,7 +33,7 @@ RATE_PRIOR_SD, SPEND_PRIOR_SD = 0.5, 0.5
 class Population:
     """Draws of one quantity of every influencer and of the spread between them.
 
-    `draws` (draws, influencers); `spread` (draws,) is the population's standard deviation on the log scale (log-odds for
+    `draws` (draws, influencers); `spread` (draws,) is the population's sd on the log scale (log-odds for
     conversion); `mean` (draws,) its mean.
     """
 

@@ -32,8 +32,8 @@ class Ledger:
 
     `influencers` (sorted by id): id, name, category, gender, follower_count, platform, influencer_type.
     `posts`: influencer_id, influencer, platform, day, url, reach, likes, comments, line.
-    `orders` (the rows of tracking_data, in canonical order): source, campaign, influencer_id, influencer, user_id, user,
-    product, day, orders, revenue, group (0 control, 1 exposed), line. A row with 0 orders is a user who bought nothing.
+    `orders` (the rows of tracking_data, in canonical order): source, campaign, influencer_id, influencer, user_id,
+    user, product, day, orders, revenue, group (0 control, 1 exposed), line. 0 orders: a user who bought nothing.
     `payouts`: influencer_id, influencer, basis, rate, orders, total_payout, line.
     `influencer` is the row of `influencers`, -1 where the row names none (organic) or an unknown one; `user` is a code.
     `day` holds the clock time where every post and every order has one (`has_clock`).
@@ -138,7 +138,7 @@ def _refuse_if_any(found: list[Problem]) -> None:
     refused = [problem for problem in found if problem.rule == "refuse"]
     if refused:
         order = {f"{name}.csv": place for place, name in enumerate(TABLE_NAMES)}
-        raise DataRefused(sorted(sort_problems(refused), key=lambda problem: order.get(problem.file, 9)))
+        raise DataRefused(sorted(sort_problems(refused), key=lambda found: order.get(found.file, 9)))
 
 
 def _finish(place: Path, raw: Mapping[str, RawTable], found: list[Problem], *, is_sample: bool) -> Ledger:

@@ -109,7 +109,8 @@ def check_payouts(
         found.append(
             _report(raw["posts"], "influencer_id", "IB-D42", "warn", posts, lost, "posts of an unknown influencer", why)
         )
-    return found + [
+    return [
+        *found,
         *_check_basis(known, table),
         *_say_summed(known, table),
         *_judge_net(known, influencers, table),

@@ -183,9 +183,7 @@ def read_groups(column: TextColumn) -> tuple[FloatArray, list[Problem]]:
         why = "Which users were exposed decides every return."
         remedy = "Write 0 for control and 1 for exposed."
         what = "neither 0 (control) nor 1 (exposed)"
-        problems.append(
-            column.report("IB-D33", "refuse", column.mark_rows(bad), what=what, why=why, remedy=remedy)
-        )
+        problems.append(column.report("IB-D33", "refuse", column.mark_rows(bad), what=what, why=why, remedy=remedy))
     spelled = column.mark_rows([word in ("control", "exposed") for word in words])
     if spelled.any():
         what = "read as control = 0, exposed = 1"

@@ -17,7 +17,12 @@ from influbayes.tables.ledger_files import RawTable
 from influbayes.tables.problems import Problem, quote_value
 
 NUMBER_ID = re.compile(r"0*([0-9]+)(?:\.0*)?")
-ID_COLUMNS = {"influencers": "id", "posts": "influencer_id", "tracking_data": "influencer_id", "payouts": "influencer_id"}
+ID_COLUMNS = {
+    "influencers": "id",
+    "posts": "influencer_id",
+    "tracking_data": "influencer_id",
+    "payouts": "influencer_id",
+}
 
 
 def fold_id(text: str) -> str:

@@ -91,7 +91,9 @@ def count_orders(ledger: Ledger, window_days: int) -> npt.NDArray[np.int64]:
     times = posts["day"].to_numpy().astype("datetime64[s]").astype(np.int64)
     order = np.lexsort((times, posts["influencer"].to_numpy()))
     start = min(int(times.min(initial=0)), 0)
-    span = int(max(times.max(), bought["day"].to_numpy().astype("datetime64[s]").astype(np.int64).max(initial=0))) - start
+    span = (
+        int(max(times.max(), bought["day"].to_numpy().astype("datetime64[s]").astype(np.int64).max(initial=0))) - start
+    )
     keys = posts["influencer"].to_numpy()[order] * (span + 2) + times[order] - start
     wanted = bought["day"].to_numpy().astype("datetime64[s]").astype(np.int64)
     place = np.searchsorted(keys, bought["influencer"].to_numpy() * (span + 2) + wanted - start, side="right") - 1

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -48,7 +50,7 @@ class LedgerTruth:
 
     `conversion`: median probability that an exposed user buys; `conversion_sd`: sd of influencers on its log-odds.
     `order_value`: median of what a buyer spends, in USD; `value_sd`: sd of influencers on its log; `value_cv`: sd over
-    mean of buyers within an influencer (log-normal). `control_conversion`, `control_sd`: the same for users who were not
+    mean of buyers within an influencer (log-normal). `control_conversion`, `control_sd`: the same for users not
     exposed; what they spend has the same median and spread. `roas`: median return that payouts are set for.
     """
 
@@ -66,8 +68,8 @@ class LedgerTruth:
 class SimulatedLedger:
     """The four tables as frames, and the truth of each influencer (a frame in the order of `influencers`).
 
-    `returns` has id, exposed_users, conversion, spend_per_buyer, revenue (expected), control_conversion, control_spend, payout, roas
-    (expected revenue / payout, NaN where the payout is 0) and incremental_roas.
+    `returns` has id, exposed_users, conversion, spend_per_buyer, revenue (expected), control_conversion, control_spend,
+    payout, roas (expected revenue / payout, NaN where the payout is 0) and incremental_roas.
     """
 
     influencers: pd.DataFrame
@@ -90,7 +92,12 @@ class _Audience:
 
 
 def simulate_ledger(
-    *, influencers: int = 60, users: int = 6000, campaigns: int = 5, seed: int = 20260101, truth: LedgerTruth | None = None
+    *,
+    influencers: int = 60,
+    users: int = 6000,
+    campaigns: int = 5,
+    seed: int = 20260101,
+    truth: LedgerTruth | None = None,
 ) -> SimulatedLedger:
     """Simulate the ledger of a campaign whose returns are known.
 
@@ -239,8 +246,8 @@ def _simulate_audiences(
 ) -> tuple[_Audience, _Audience]:
     """Return the exposed and the control users, each with what it bought."""
     kind = people["influencer_type"].map(dict(zip(TYPES, TYPE_AUDIENCE, strict=True))).to_numpy(np.float64)
-    weights = kind * np.exp(AUDIENCE_SD * rng.standard_normal(len(people)))
-    controls = int(round(users * CONTROL_SHARE))
+    weights: FloatArray = kind * np.exp(AUDIENCE_SD * rng.standard_normal(len(people)))
+    controls = round(users * CONTROL_SHARE)
     shared = round(BOTH_GROUPS * users)
     exposed = _share_out(users - controls, weights, rng)
     again = rng.permutation(users - controls)[: round(TWICE_EXPOSED * (users - controls))]
@@ -344,7 +351,9 @@ def _simulate_payouts(
         (people["id"].iloc[i], "post" if by_post[i] else "order", rate[i], int(orders[i]), round(rate[i] * times[i], 2))
         for i in range(count)
     ]
-    return pd.DataFrame(_split_some(rows, made, by_post), columns=["influencer_id", "basis", "rate", "orders", "total_payout"])
+    return pd.DataFrame(
+        _split_some(rows, made, by_post), columns=["influencer_id", "basis", "rate", "orders", "total_payout"]
+    )
 
 
 def _split_some(
@@ -370,7 +379,11 @@ def _finish_returns(
     base = reached * returns["control_conversion"] * returns["control_spend"]
     ratio = np.where(paid > 0, paid, np.nan)
     return returns.assign(
-        exposed_users=reached, revenue=revenue, payout=paid, roas=revenue / ratio, incremental_roas=(revenue - base) / ratio
+        exposed_users=reached,
+        revenue=revenue,
+        payout=paid,
+        roas=revenue / ratio,
+        incremental_roas=(revenue - base) / ratio,
     )
 
 
@@ -382,7 +395,10 @@ def render_ledger(simulated: SimulatedLedger) -> dict[str, str]:
         "tracking_data.csv": simulated.tracking_data,
         "payouts.csv": simulated.payouts,
     }
-    return {**{name: _render_csv(frame) for name, frame in tables.items()}, "truth.toml": render_ledger_truth(simulated)}
+    return {
+        **{name: _render_csv(frame) for name, frame in tables.items()},
+        "truth.toml": render_ledger_truth(simulated),
+    }
 
 
 def _render_csv(frame: pd.DataFrame) -> str:
@@ -394,7 +410,7 @@ def _render_csv(frame: pd.DataFrame) -> str:
 
 
 def render_ledger_truth(simulated: SimulatedLedger) -> str:
-    """Return the truth as TOML: what was asked for, the totals, and rates, order value and returns of each influencer."""
+    """Return the truth as TOML: what was asked for, the totals, and the numbers of each influencer."""
     truth, rows = simulated.truth, simulated.returns
     total, base = rows["revenue"].sum(), rows["exposed_users"] * rows["control_conversion"] * rows["control_spend"]
     payout = rows["payout"].sum()
@@ -410,11 +426,11 @@ def render_ledger_truth(simulated: SimulatedLedger) -> str:
         f"roas_total = {total / payout:.6f}",
         f"incremental_roas_total = {(total - base.sum()) / payout:.6f}",
     ]
-    blocks = [_render_influencer(row._asdict()) for row in rows.itertuples(index=False)]
+    blocks = [_render_influencer(row) for row in rows.to_dict("records")]
     return "\n".join([*head, "", *blocks]) + "\n"
 
 
-def _render_influencer(row: dict[str, float | str]) -> str:
+def _render_influencer(row: Mapping[Any, Any]) -> str:
     keys = [key for key in row if key not in ("id", "revenue")]
     numbers = ", ".join(f"{key} = {float(row[key]):.6g}" for key in keys if float(row[key]) == float(row[key]))
     return f"{row['id']} = {{ {numbers} }}"
