@@ -138,7 +138,8 @@ def _refuse_if_any(found: list[Problem]) -> None:
     refused = [problem for problem in found if problem.rule == "refuse"]
     if refused:
         order = {f"{name}.csv": place for place, name in enumerate(TABLE_NAMES)}
-        raise DataRefused(sorted(sort_problems(refused), key=lambda found: order.get(found.file, 9)))
+        ordered: list[Problem] = sorted(sort_problems(refused), key=lambda problem: order.get(problem.file, 9))
+        raise DataRefused(ordered)
 
 
 def _finish(place: Path, raw: Mapping[str, RawTable], found: list[Problem], *, is_sample: bool) -> Ledger:

@@ -246,7 +246,7 @@ def _simulate_audiences(
 ) -> tuple[_Audience, _Audience]:
     """Return the exposed and the control users, each with what it bought."""
     kind = people["influencer_type"].map(dict(zip(TYPES, TYPE_AUDIENCE, strict=True))).to_numpy(np.float64)
-    weights: FloatArray = kind * np.exp(AUDIENCE_SD * rng.standard_normal(len(people)))
+    weights = np.asarray(kind * np.exp(AUDIENCE_SD * rng.standard_normal(len(people))), dtype=np.float64)
     controls = round(users * CONTROL_SHARE)
     shared = round(BOTH_GROUPS * users)
     exposed = _share_out(users - controls, weights, rng)
