@@ -1,4 +1,4 @@
-"""Intervals cover the truth at their rate, the posterior picks a better top five, the real negative control tells nothing."""
+"""Intervals cover the truth at their rate, the posterior picks a better top five, the negative control tells nothing."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_top_five_by_posterior_has_less_regret_than_by_raw_roas(
         best = truth.nlargest(5).sum()
         regrets.append(
             [best - truth[sorted(truth.index, key=lambda name: -by[name])[:5]].sum() for by in (pooled, raw)]
-        )  # noqa: B023
+        )
     by_posterior, by_raw = np.mean(regrets, axis=0)
     assert by_posterior < 0.85 * by_raw
 
