@@ -92,7 +92,7 @@ def test_every_picture_is_drawn_and_screen_is_plain_text(results: dict[str, Any]
     from rich.console import Console
 
     figures = draw_returns(results)
-    assert set(figures) == {"influencers", "incremental", "personas", "spend", "weeks", "engagement", "orders"}
+    assert set(figures) == {"influencers", "incremental", "personas", "bars", "spend", "weeks", "engagement", "orders"}
     console = Console(width=80, record=True, file=io.StringIO())
     console.print(render_screen(results, paths={}))
     assert "Most probably among the best 5" in console.export_text()

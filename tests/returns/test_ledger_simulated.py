@@ -73,4 +73,4 @@ def test_export_guards_text_and_leaves_numbers() -> None:
     lines = export_csv(frame).decode("utf-8-sig").splitlines()
     assert lines[:4] == ["'=id,paid", "'=1+1,-1.5", "' +2,2.0", "'-x,2.0"]
     assert lines[-1] == "fine,2.0"
-    assert all(line.startswith("'") or line.startswith("\"'") for line in lines[1:-1])
+    assert all(line.startswith(("'", "\"'")) for line in lines[1:-1])

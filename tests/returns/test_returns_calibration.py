@@ -1,4 +1,4 @@
-"""Intervals cover the truth at their rate, the posterior picks a better top five, the negative control tells nothing."""
+"""Intervals cover the truth at their rate, the posterior picks a better top five, a negative control tells nothing."""
 
 from __future__ import annotations
 

@@ -36,6 +36,7 @@ PICTURES = {
     "influencers": "Raw ROAS (dot) and partially pooled ROAS with its interval (line) of influencers",
     "incremental": "Incremental ROAS with its interval, in total and by group",
     "personas": "ROAS of each category and gender, with its interval",
+    "bars": "ROAS of personas from best to worst, with its interval",
     "spend": "Revenue of exposed users against payout, each influencer a dot",
     "weeks": "Exposed revenue by week, and how much of all payouts had come back",
     "engagement": "Likes and comments over reach, by platform",

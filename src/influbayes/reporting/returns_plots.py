@@ -30,6 +30,7 @@ def draw_returns(results: Row) -> dict[str, Figure]:
         "influencers": _draw_influencers,
         "incremental": _draw_incremental,
         "personas": _draw_personas,
+        "bars": _draw_bars,
         "spend": _draw_spend,
         "weeks": _draw_weeks,
         "engagement": _draw_engagement,
@@ -131,7 +132,7 @@ def _draw_personas(results: Row) -> Figure | None:
     figure = new_figure(
         1.5 + 0.62 * len(rows),
         title="ROAS of personas",
-        subtitle="Ratio of sums, pooled, with its interval. Blue above 1, orange below; paler where less is known.",
+        subtitle="Ratio of sums, pooled, with its interval. Purple above 1, orange below; paler where less is known.",
     )
     axes = figure.subplots()
     values = np.full((len(rows), len(columns)), np.nan)
@@ -143,7 +144,7 @@ def _draw_personas(results: Row) -> Figure | None:
             if effect is not None:
                 values[i, j] = np.log(max(effect["estimate"], 1e-3))
                 width = np.log(max(effect["upper"], 1e-3) / max(effect["lower"], 1e-3))
-                alpha[i, j] = 0.85 / (1 + width)
+                alpha[i, j] = 0.6 / (1 + width)
                 text = f"{say_roas(effect['estimate'])}\n{say_roas(effect['lower'])} to {say_roas(effect['upper'])}"
             axes.text(j, i, text, ha="center", va="center", fontsize=9, color=INK, linespacing=1.4)
     reach = max(float(np.nanmax(np.abs(values))) if np.isfinite(values).any() else 0.0, 0.7)
@@ -154,6 +155,34 @@ def _draw_personas(results: Row) -> Figure | None:
     axes.tick_params(length=0)
     for side in ("top", "right", "left", "bottom"):
         axes.spines[side].set_visible(False)
+    return figure
+
+
+def _draw_bars(results: Row) -> Figure | None:
+    """ROAS of personas as bars (raw ratio of sums) with the interval of the pooled one."""
+    from influbayes.reporting.plots_style import GREY, INK, SOFT, clean_label, label_rows, new_figure, strip_axes
+
+    parts = [row for row in results["slices"] if row["variable"] == "persona" and row["roas"] is not None]
+    parts = sorted(parts, key=lambda row: (-row["roas"], row["level"]))[:MOST_ROWS]
+    if not parts:
+        return None
+    mass = say_mass(results["provenance"]["prob"])
+    figure = new_figure(
+        1.5 + 0.28 * len(parts),
+        title="Personas from best to worst",
+        subtitle=f"Bar: revenue over payout, by sums. Line: pooled ROAS with its {mass}.",
+    )
+    axes = figure.subplots()
+    axes.barh(range(len(parts)), [row["roas"] for row in parts], color=GREY, height=0.62)
+    for place, row in enumerate(parts):
+        effect = find_effect(results, "roas", "persona", row["level"])
+        if effect is not None:
+            axes.plot([effect["lower"], effect["upper"]], [place, place], color=INK, linewidth=1.6)
+    label_rows(axes, [clean_label(row["level"]) for row in parts])
+    axes.axvline(1, color=SOFT, linewidth=1, linestyle="--")
+    axes.set_xlim(left=0)
+    axes.set_xlabel("ROAS (dashed: 1)")
+    strip_axes(axes)
     return figure
 
 
@@ -176,7 +205,8 @@ def _draw_spend(results: Row) -> Figure | None:
     total = results["totals"]["roas"]
     if total:
         axes.plot(ends, ends * total, color=SOFT, linewidth=1)
-        axes.annotate(f"all: {say_roas(total)}", (paid.max(), paid.max() * total), fontsize=8, color=SOFT)
+        label = f"line: all influencers together, ROAS {say_roas(total)}"
+        axes.text(0.02, 0.95, label, transform=axes.transAxes, fontsize=8, color=SOFT, va="top")
     _show_money(axes, (paid.min() / 1.3, paid.max() * 1.3), (revenue.min() / 1.4, revenue.max() * 1.4))
     axes.set_xlabel("payout, in currency (logarithmic)")
     axes.set_ylabel("exposed revenue, in currency (logarithmic)")
