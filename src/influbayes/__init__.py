@@ -18,6 +18,7 @@ _EXPORTS = {
     "simulate_ledger": "tables.ledger_simulation",
     "estimate_returns": "returns.estimates",
     "analyse_ledger": "pipeline_ledger",
+    "export_table": "tables.export",
     "load_spec": "hierarchy.spec",
     "build_design": "hierarchy.design",
     "build_model": "hierarchy.model",

@@ -9,6 +9,7 @@ from importlib import import_module
 ENTRIES = {
     "fit": "which tiers, regions and creators bring purchases: fit a table of posts and write a report",
     "roas": "what influencers return on their payouts, and incrementally: read a ledger and write a report",
+    "calibrate": "check that the engine's intervals hold what they promise, by simulation",
     "simulate": "write a simulated table with a known truth",
 }
 USAGE = 2

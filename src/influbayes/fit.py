@@ -6,12 +6,15 @@ Takes command-line words; makes a run folder and one screen of text. Knows exit 
 from __future__ import annotations
 
 import argparse
+import io
 import shlex
 import signal
 import sys
 import tempfile
+import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,10 +22,14 @@ from typing import TYPE_CHECKING, Any
 from influbayes.errors import InflubayesError, Interrupted, UsageError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from influbayes.hierarchy.spec import Specification
     from influbayes.tables.posts import PostsTable
 
 SAMPLE = "posts.csv"
+ENGINES = ("auto", "laplace", "nuts")
+"""As `inference.engine.list_engines` gives them, without importing it for --help (a test compares them)."""
 DEFECT = 1
 INTERRUPTED = 130
 _BYTES_A_NUMBER = 8
@@ -36,9 +43,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if argv is None else argv)
     arguments = build_parser().parse_args(words)
-    signal.signal(signal.SIGTERM, _stop)
+    _escape_unprintable()
     try:
-        return run_fit(arguments, command=shlex.join(["influbayes", "fit", *words]))
+        with _stop_on_sigterm():
+            return run_fit(arguments, command=shlex.join(["influbayes", "fit", *words]))
     except InflubayesError as reason:
         print(f"influbayes fit: {reason}", file=sys.stderr)
         return reason.exit_code
@@ -60,10 +68,20 @@ def build_parser() -> argparse.ArgumentParser:
         "conclusions withheld, 5 could not write, 130 interrupted.",
     )
     add = parser.add_argument
-    add("posts", nargs="?", metavar="POSTS", help="CSV or TSV file of posts; without it the bundled sample")
+    add(
+        "posts",
+        nargs="?",
+        metavar="POSTS",
+        help="CSV, TSV, Parquet or XLSX file of posts, or sql:FILE::SELECT ...; without it the bundled sample",
+    )
     add("--model", default="auto", metavar="auto|NAME|FILE", help="specification: auto (default), shipped name or file")
     add("--out", metavar="DIR", help="run folder to make (default: runs/NAME, then runs/NAME-2, ...)")
-    add("--engine", default="auto", choices=("auto", "nuts"), help="sampler (default: auto)")
+    add(
+        "--engine",
+        default="auto",
+        choices=ENGINES,
+        help="sampler: auto (default) is laplace where it certifies itself, else nuts",
+    )
     add("--draws", type=int, default=1000, metavar="N", help="draws a chain (default: 1000)")
     add("--chains", type=int, default=4, metavar="N", help="chains, at least 4 (default: 4)")
     add("--seed", type=int, default=20260101, metavar="S", help="same seed, same numbers (default: 20260101)")
@@ -77,34 +95,43 @@ def build_parser() -> argparse.ArgumentParser:
 
 def run_fit(arguments: argparse.Namespace, *, command: str) -> int:
     """Do what the arguments say; return 0, or 4 where everything is withheld."""
-    from rich.console import Console
-
     from influbayes.inference.engine import check_settings
-    from influbayes.reporting.progress import show_progress
+    from influbayes.reporting.progress import make_console, show_progress
 
     _check_prob(arguments.prob)
     check_settings(engine=arguments.engine, draws=arguments.draws, chains=arguments.chains, seed=arguments.seed)
-    console = Console(stderr=False, soft_wrap=False, emoji=False, markup=False, highlight=False)
+    console = make_console(on_loss=_say_lost)
     references, mapping = _split_pairs(arguments.reference, "--reference"), _split_pairs(arguments.map, "--map")
     with show_progress(console, quiet=arguments.quiet) as progress:
         results, folder = _analyse(arguments, references, mapping, command, progress)
     if not arguments.quiet:
-        from influbayes.reporting.terminal import print_screen
-
-        print_screen(results, console=console, paths={"report": folder / "report.html", "folder": folder})
+        _print_answer(results, folder, console)
     return 4 if results["status"] == "withheld" else 0
+
+
+def _print_answer(results: dict[str, Any], folder: Path, console: Console) -> None:
+    from influbayes.reporting.run_folder import say_published
+    from influbayes.reporting.terminal import print_screen
+
+    try:
+        print_screen(results, console=console, paths={"report": folder / "report.html", "folder": folder})
+    except KeyboardInterrupt as reason:
+        raise Interrupted(say_published(folder)) from reason
 
 
 def _analyse(
     arguments: argparse.Namespace, references: dict[str, str], mapping: dict[str, str], command: str, progress: Any
 ) -> tuple[dict[str, Any], Path]:
     """Read, reserve the folder, fit, publish; return the results and the folder."""
-    from influbayes.pipeline import Settings, analyse_posts, draw_model, make_files
+    from influbayes.pipeline import Settings, analyse_posts, build_designs, draw_model, make_files
     from influbayes.reporting.results import collect_results, list_facts
     from influbayes.reporting.run_folder import publish_run, reserve_run
+    from influbayes.tables.query import redact_secrets
 
+    shown = redact_secrets(command)
     progress("reading the posts", 0.0)
     posts, spec, choice = _read(arguments, references, mapping)
+    build_designs(posts, spec)  # what cannot be fitted is refused before any folder is made
     settings = Settings(
         engine=arguments.engine,
         draws=arguments.draws,
@@ -115,7 +142,7 @@ def _analyse(
     name = Path(posts.file).stem or "run"
     needed = _BYTES_A_NUMBER * arguments.draws * arguments.chains * 200
     with reserve_run(arguments.out, name=name, overwrite=arguments.overwrite, needed_bytes=needed) as place:
-        analysis = analyse_posts(posts, spec, choice=choice, settings=settings, command=command, progress=progress)
+        analysis = analyse_posts(posts, spec, choice=choice, settings=settings, command=shown, progress=progress)
         progress("writing the report", 0.0)
         results = collect_results(analysis, mermaid=draw_model(analysis), created=_now())
         return results, publish_run(place, make_files(analysis, results), facts=list_facts(results))
@@ -166,21 +193,58 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
+@contextmanager
+def _stop_on_sigterm() -> Iterator[None]:
+    """Treat SIGTERM as Ctrl-C, so that everything temporary is removed; a second one ends the process at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may listen to signals
+        return
+    before = signal.signal(signal.SIGTERM, _stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def _stop(number: int, frame: object) -> None:
-    """Turn SIGTERM into an ordinary interruption, so that everything temporary is removed."""
-    raise Interrupted("Stopped; nothing was written.")
+    # Not an exception of ours: libraries swallow those that are ordinary `Exception`s.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    raise KeyboardInterrupt
 
 
 def _say_defect(defect: Exception) -> str:
     """Write the traceback to a log file and return a short message that names it."""
-    with tempfile.NamedTemporaryFile(
-        "w", prefix="influbayes-defect-", suffix=".log", delete=False, encoding="utf-8"
-    ) as log:
-        log.write("".join(traceback.format_exception(defect)))
     return (
-        f"influbayes fit: a defect of influbayes, not of your data ({type(defect).__name__}). Nothing was written. "
-        f"Please report it with {log.name}."
+        f"influbayes fit: a defect of influbayes, not of your data ({type(defect).__name__}). Nothing is left "
+        f"half written. Please report it with {_write_log(defect)}."
     )
+
+
+def _write_log(defect: Exception) -> str:
+    """Return the name of the log file; where none can be written, the lines of code the defect came through."""
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="influbayes-defect-", suffix=".log", delete=False, encoding="utf-8", errors="backslashreplace"
+        ) as log:
+            log.write("".join(traceback.format_exception(defect)))
+    except OSError:
+        frames = traceback.extract_tb(defect.__traceback__)[-3:]
+        places = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames]
+        return f"these words (no log file could be written): {', '.join(places)}"
+    return log.name
+
+
+def _escape_unprintable() -> None:
+    """Print what the terminal's encoding does not hold as an escape: a label is no reason to fail."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _say_lost(reason: OSError) -> None:
+    """Say that standard output is lost; not where its reader has just seen enough (`| head`)."""
+    if not isinstance(reason, BrokenPipeError):
+        print(f"influbayes fit: the screen cannot be printed ({reason.strerror}); the run goes on.", file=sys.stderr)
 
 
 if __name__ == "__main__":

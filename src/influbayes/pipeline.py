@@ -5,6 +5,7 @@ Each step is a function of the room that owns it; nothing is computed here.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,9 +16,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from influbayes.effects.averages import average_posts
+from influbayes.effects.calibration_curve import estimate_calibration
 from influbayes.effects.contrasts import estimate_effects, make_claims
-from influbayes.effects.criticism import check_predictions, estimate_calibration, estimate_loo
+from influbayes.effects.criticism import check_predictions
 from influbayes.effects.estimands import Claim, Effect, Probability, estimate_probability
+from influbayes.effects.leave_one_out import estimate_loo
 from influbayes.effects.sensitivity import assess_sensitivity
 from influbayes.errors import SamplingFailed
 from influbayes.gate.adequacy import judge_loo, judge_predictions, judge_rows, judge_separation
@@ -26,7 +29,7 @@ from influbayes.gate.convergence import judge_certificate, judge_convergence, ju
 from influbayes.gate.separation import find_separation
 from influbayes.gate.thresholds import MAX_RHAT, MIN_ESS
 from influbayes.gate.wording import judge_probability, judge_sensitivity
-from influbayes.hierarchy.coding import code_design
+from influbayes.hierarchy.coding import code_design, coords_of, dims_of
 from influbayes.hierarchy.design import Design, build_design
 from influbayes.hierarchy.posterior import Fit, save_fit
 from influbayes.hierarchy.spec import (
@@ -106,7 +109,7 @@ def analyse_posts(
     check_settings(engine=chosen.engine, draws=chosen.draws, chains=chosen.chains, seed=chosen.seed)
     if spec is None:
         spec, choice = choose_spec(posts)
-    designs = [build_design(posts, part, question=question) for question, part in split_questions(spec)]
+    designs = build_designs(posts, spec)
     questions = tuple(answer_question(design, posts, settings=chosen, progress=progress) for design in designs)
     return ConversionAnalysis(
         posts=replace(posts, notices=(*posts.notices, *_merge_notices(designs))),
@@ -116,6 +119,11 @@ def analyse_posts(
         seed=chosen.seed,
         command=command,
     )
+
+
+def build_designs(posts: PostsTable, spec: Specification) -> tuple[Design, ...]:
+    """Return the design of each question a specification answers; DataRefused says what keeps it from being fitted."""
+    return tuple(build_design(posts, part, question=question) for question, part in split_questions(spec))
 
 
 def split_questions(spec: Specification) -> tuple[tuple[Question, Specification], ...]:
@@ -134,11 +142,12 @@ def answer_question(
     averages = average_posts(fit)
     effects = estimate_effects(fit, prob=settings.prob, averages=averages)
     _tell(progress, "checking predictions")
+    loo = estimate_loo(fit)
     checks = check_predictions(fit, seed=settings.seed, creators=_list_creators(posts, design))
     diagnostics = (
         *diagnose(fit, effects),
         *judge_predictions(checks, question=design.question),
-        judge_loo(estimate_loo(fit), question=design.question),
+        judge_loo(loo, question=design.question),
         *_judge_table(design),
         *(judge_probability(name, value, question=design.question) for name, value in probabilities.items()),
     )
@@ -149,7 +158,7 @@ def answer_question(
         claims=claims,
         probabilities=probabilities,
         checks=checks,
-        calibration=estimate_calibration(fit, seed=settings.seed),
+        calibration=estimate_calibration(fit, seed=settings.seed, loo=loo),
         diagnostics=(*diagnostics, *_judge_priors(fit, settings, failed=_is_unreliable(diagnostics))),
     )
 
@@ -250,7 +259,10 @@ def draw_model(analysis: ConversionAnalysis) -> str | None:
 def _fit_until_sure(
     design: Design, settings: Settings, progress: Report | None
 ) -> tuple[Fit, tuple[Claim, ...], dict[str, Probability]]:
-    """Fit; where a stated probability lies too close to a wording cut, fit once more with four times the draws."""
+    """Fit; where the draws cannot word a comparison of levels, fit once more with four times the draws.
+
+    Other statements (a step, which is best) take the weaker word instead: they do not decide what is bought.
+    """
     draws = settings.draws
     while True:
         fit = fit_model(
@@ -258,7 +270,8 @@ def _fit_until_sure(
         )
         claims = make_claims(fit)
         probabilities = {claim.id: estimate_probability(claim.margin) for claim in claims}
-        verdicts = [judge_probability(name, p, question=design.question) for name, p in probabilities.items()]
+        compared = [claim.id for claim in claims if claim.kind == "beats"]
+        verdicts = [judge_probability(name, probabilities[name], question=design.question) for name in compared]
         if fit.run.draws > settings.draws or all(verdict.status == "pass" for verdict in verdicts):
             return fit, claims, probabilities
         draws = 4 * settings.draws
@@ -320,7 +333,7 @@ def _is_unreliable(diagnostics: tuple[Diagnostic, ...]) -> bool:
     return any(item.status == "fail" and item.consequence == "all_withheld" for item in diagnostics)
 
 
-def _merge_notices(designs: list[Design]) -> tuple[Any, ...]:
+def _merge_notices(designs: tuple[Design, ...]) -> tuple[Any, ...]:
     return tuple(dict.fromkeys(notice for design in designs for notice in design.notices))
 
 
@@ -332,10 +345,12 @@ def _list_creators(posts: PostsTable, design: Design) -> npt.NDArray[Any] | None
 
 
 def _name_quantities(fit: Fit) -> list[str]:
+    """Return the name of every number of every variable, as "effect_Influencer_Tier[Micro]"."""
+    dims, coords = dims_of(fit.design), coords_of(fit.design)
     return [
-        name if values.ndim == 2 else f"{name}{list(map(int, index))}"
-        for name, values in fit.draws.items()
-        for index in np.ndindex(values.shape[2:])
+        f"{name}[{', '.join(labels)}]" if labels else name
+        for name in fit.draws
+        for labels in itertools.product(*(coords[dim] for dim in dims[name]))
     ]
 
 

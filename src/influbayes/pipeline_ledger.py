@@ -6,6 +6,7 @@ Each step is a function of the room that owns it; nothing is computed here.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from influbayes.returns.estimates import Returns, estimate_returns
 from influbayes.returns.filters import LedgerFilter
 from influbayes.returns.incremental import GroupSizes
 from influbayes.returns.pictures import list_influencers
-from influbayes.tables.export import export_csv
+from influbayes.tables.export import export_table
 from influbayes.tables.ledger import Ledger
 
 
@@ -50,7 +51,7 @@ def make_returns_files(returns: Returns, results: Mapping[str, Any]) -> dict[str
         "report.html": render_returns(results, images).encode("utf-8"),
         "model.txt": str(results["provenance"]["specification"]["text"]).encode("utf-8"),
         **{f"plots/{name}.png": image for name, image in images.items()},
-        **{f"tables/{name}.csv": export_csv(frame) for name, frame in make_tables(returns, results).items()},
+        **{f"tables/{name}.csv": partial(export_table, frame) for name, frame in make_tables(returns, results).items()},
     }
 
 

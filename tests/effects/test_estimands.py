@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from influbayes.inference.convergence import estimate_ess_bulk
 from influbayes.effects.estimands import (
     Quantity,
     estimate_probability,
@@ -18,6 +17,7 @@ from influbayes.effects.estimands import (
     summarise_draws,
 )
 from influbayes.errors import UsageError
+from influbayes.inference.convergence import estimate_ess_bulk
 
 seeds = st.integers(0, 2**32 - 1)
 quick = settings(max_examples=25, deadline=None)

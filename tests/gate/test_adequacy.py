@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from influbayes.effects.criticism import LooResult, PredictiveCheck
+from influbayes.effects.criticism import PredictiveCheck
+from influbayes.effects.leave_one_out import LooResult
 from influbayes.gate.adequacy import judge_loo, judge_predictions, judge_rows, judge_separation
 from influbayes.gate.separation import Separation
 
@@ -101,7 +102,17 @@ def test_separation_adds_words_and_names_the_columns():
 
 
 def loo(*k):
-    return LooResult(elpd=-10.0, se=1.0, p=2.0, pareto_k=np.array(k), above_limit=0, rows_used=len(k), draws_used=4000)
+    return LooResult(
+        elpd=-10.0,
+        se=1.0,
+        p=2.0,
+        pareto_k=np.array(k),
+        rows=np.arange(len(k)),
+        probabilities=np.full(len(k), 0.5),
+        above_limit=0,
+        rows_used=len(k),
+        draws_used=4000,
+    )
 
 
 def test_influential_posts_add_words():

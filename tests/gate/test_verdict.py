@@ -130,3 +130,14 @@ def test_reasons_are_given_once():
 def test_no_nan_reaches_the_results():
     assert finite_or_none(1.5) == 1.5
     assert [finite_or_none(value) for value in (float("nan"), float("inf"), -float("inf"))] == [None] * 3
+
+
+def test_many_statements_withheld_by_one_check_are_counted_in_one_sentence():
+    three = [
+        make("sensitivity", "fail", "statement_withheld", f"claim {number}", meaning=f"Reason {number}.")
+        for number in range(3)
+    ]
+    assert decide_verdict((*CLEAN, *three)).reasons == (
+        "3 statements are withheld because halving or doubling the scale of a prior changes what they say.",
+    )
+    assert decide_verdict((*CLEAN, *three[:2])).reasons == ("Reason 0.", "Reason 1.")

@@ -73,8 +73,10 @@ def test_what_is_no_probability_withholds_the_statement(value, mcse):
     ("before", "after", "flips"),
     [
         (0.51, 0.49, True),
-        (0.49, 0.51, True),
+        (0.48, 0.51, True),
         (0.51, 0.5, False),
+        (0.504, 0.496, False),
+        (0.496, 0.508, True),
         (0.96, 0.94, False),
         (0.96, 0.79, True),
         (0.96, 0.80, False),
@@ -88,6 +90,11 @@ def test_what_is_no_probability_withholds_the_statement(value, mcse):
 )
 def test_a_flip_crosses_one_half_or_more_than_one_cut(before, after, flips):
     assert is_flipped(before, after) is flips
+
+
+def test_a_flip_between_two_undecided_probabilities_says_that_the_leading_side_changes():
+    found = judge_sensitivity([shift(0.54, 0.46)], question=QUESTION, claim_ids=["claim"])
+    assert found[0].meaning.startswith("The statement is withheld because the prior decides which side leads: with the")
 
 
 def test_a_flip_withholds_the_statement_and_names_prior_and_probabilities():

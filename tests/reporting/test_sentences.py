@@ -119,7 +119,7 @@ STEP = make_effect(
         (
             say("beats", make_effect("odds_ratio"), probability=0.97),
             "At equal swipe-ups and story views, Micro posts have 1.4 times the odds of at least one purchase that "
-            "Mega posts have (90 % credible interval 1.1 to 1.8). Micro very probably has the higher odds "
+            "Mega posts have (90 % credible interval 1.10 to 1.8). Micro very probably has the higher odds "
             "(probability 97 %).",
         ),
         (

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
+from functools import partial
+from pathlib import Path
+from typing import Any
 
+import openpyxl
 import pytest
 
 from influbayes.errors import DataRefused, UsageError
 from influbayes.tables.ledger import Ledger
+from influbayes.tables.ledger_files import read_table
 
 Read = Callable[..., Ledger]
 TRACK, PAY, POSTS, PEOPLE = "tracking_data.csv", "payouts.csv", "posts.csv", "influencers.csv"
@@ -134,3 +140,20 @@ def test_map_must_name_table_and_column(read_tables: Read) -> None:
         read_tables(mapping={"reach": "x"})
     renamed = read_tables({POSTS: swap("reach", "Impressions")}, mapping={"posts.reach": "Impressions"})
     assert renamed.posts["reach"].tolist() == [100, 100, 0]
+
+
+def test_workbook_table_is_read_alike_and_its_faults_are_refused(read_tables: Read, tmp_path: Path) -> None:
+    read_tables()
+    book = openpyxl.Workbook()
+    sheet: Any = book.active
+    for line in (tmp_path / PAY).read_text(encoding="utf-8").splitlines():
+        sheet.append([int(cell) if cell.isdigit() else cell for cell in line.split(",")])
+    book.save(tmp_path / "payouts.xlsx")
+    read = partial(read_table, name="payouts", mapping={}, today=date(2026, 6, 1))
+    assert read(tmp_path / "payouts.xlsx").frame.equals(read(tmp_path / PAY).frame)
+
+    sheet["E3"] = "=D3*C3"
+    sheet["C3"] = "#REF!"
+    book.save(tmp_path / "payouts.xlsx")
+    refused = [problem for problem in read(tmp_path / "payouts.xlsx").found if problem.rule == "refuse"]
+    assert {(problem.column, problem.lines) for problem in refused} == {("rate", (3,)), ("total_payout", (3,))}

@@ -1,4 +1,4 @@
-"""Simulated ledgers: the bundled tables byte for byte, posts built from them, exports that run nothing."""
+"""Simulated ledgers: the bundled tables byte for byte, posts built from them."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from influbayes.errors import UsageError
 from influbayes.simulate import main
-from influbayes.tables.export import export_csv
 from influbayes.tables.ledger import Ledger, read_ledger
 from influbayes.tables.ledger_posts import build_posts, count_orders
 from influbayes.tables.ledger_simulation import render_ledger, simulate_ledger
@@ -46,7 +44,7 @@ def test_same_seed_same_ledger_and_truth_adds_up() -> None:
 @pytest.mark.parametrize("sizes", [{"influencers": 1}, {"users": 10}, {"seed": -1}, {"campaigns": 0}])
 def test_impossible_sizes_are_refused(sizes: dict[str, int]) -> None:
     with pytest.raises(UsageError):
-        simulate_ledger(**sizes)
+        simulate_ledger(**sizes)  # type: ignore[arg-type]
 
 
 def test_order_counts_for_the_last_post_before_it(read_tables: Callable[..., Ledger]) -> None:
@@ -66,11 +64,3 @@ def test_built_posts_fit_the_ledger_specification_and_warn_of_a_wide_window(read
     assert "3 of 3 posts convert within 7 days" in str(posts.notices[-1])
     with pytest.raises(UsageError, match="give 1 to 365"):
         build_posts(read_tables(), 0)
-
-
-def test_export_guards_text_and_leaves_numbers() -> None:
-    frame = pd.DataFrame({"=id": ["=1+1", " +2", "-x", "@a", "\tb", "＝c", "fine"], "paid": [-1.5, *[2.0] * 6]})
-    lines = export_csv(frame).decode("utf-8-sig").splitlines()
-    assert lines[:4] == ["'=id,paid", "'=1+1,-1.5", "' +2,2.0", "'-x,2.0"]
-    assert lines[-1] == "fine,2.0"
-    assert all(line.startswith(("'", "\"'")) for line in lines[1:-1])

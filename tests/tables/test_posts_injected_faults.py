@@ -2,12 +2,16 @@
 
 import csv
 import io
+import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
+import openpyxl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from influbayes.errors import DataRefused
@@ -347,6 +351,89 @@ def test_planted_oddity_is_said_in_its_place(fault: str, tmp_path: Path) -> None
         assert accepted, f"{fault}, seed {seed}: refused: {notices}"
         places = [(found.code, found.rule, found.column, list(found.lines)) for found in notices]
         assert (code, rule, draft.column, draft.lines) in places, f"{fault}, seed {seed}: {notices}"
+
+
+def write_xlsx(draft: Draft, folder: Path) -> str:
+    book = openpyxl.Workbook()
+    for row in (draft.header, *draft.rows):
+        book.active.append(row)
+    book.save(folder / "posts.xlsx")
+    return str(folder / "posts.xlsx")
+
+
+def write_parquet(draft: Draft, folder: Path) -> str:
+    columns = [pa.array(list(column)) for column in zip(*draft.rows, strict=True)]
+    pq.write_table(pa.Table.from_arrays(columns, names=draft.header), folder / "posts.parquet")
+    return str(folder / "posts.parquet")
+
+
+def write_sqlite(draft: Draft, folder: Path) -> str:
+    path = folder / "posts.db"
+    path.unlink(missing_ok=True)
+    places = [f"c{k}" for k in range(len(draft.header))]
+    with sqlite3.connect(path) as connection:
+        connection.execute(f"CREATE TABLE posts ({', '.join(places)})")
+        connection.executemany(f"INSERT INTO posts VALUES ({', '.join('?' * len(places))})", draft.rows)
+    connection.close()
+    named = ", ".join(f'{place} AS "{name}"' for place, name in zip(places, draft.header, strict=True))
+    return f"sql:{path}::SELECT {named} FROM posts ORDER BY rowid"
+
+
+WRITERS: dict[str, Callable[[Draft, Path], str]] = {
+    "xlsx": write_xlsx,
+    "parquet": write_parquet,
+    "sqlite": write_sqlite,
+}
+TEXT_ONLY = ("other encoding", "other delimiter", "trailing comma", "short row", "long row", "torn quote")
+NOT_IN_A_SHEET = ("NUL", "control character")  # no program writes such a sheet
+
+
+def move_lines(lines: list[int], format: str) -> list[int]:
+    """Lines of the text file to rows of the other format, which has no header line unless it is a sheet."""
+    return lines if format == "xlsx" else [line - 1 for line in lines if line > 1]
+
+
+def judge_source(source: str) -> tuple[bool, tuple[Problem, ...]]:
+    try:
+        return True, read_posts(source, today=TODAY).notices
+    except DataRefused as refusal:
+        return False, refusal.problems
+
+
+@pytest.mark.parametrize("format", WRITERS)
+def test_clean_table_of_another_format_passes_without_a_word(format: str, tmp_path: Path) -> None:
+    for seed in SEEDS:
+        assert judge_source(WRITERS[format](draw_clean(seed), tmp_path)) == (True, ())
+
+
+@pytest.mark.parametrize("format", WRITERS)
+@pytest.mark.parametrize("fault", [fault for fault in REFUSED if fault not in TEXT_ONLY])
+def test_planted_fault_is_refused_in_every_format(fault: str, format: str, tmp_path: Path) -> None:
+    if format == "xlsx" and fault in NOT_IN_A_SHEET:
+        return
+    code, inject = REFUSED[fault]
+    for seed in range(4):
+        draft = draw_clean(seed)
+        inject(draft)
+        column = "Audience_Region" if fault in NOT_IN_A_SHEET else draft.column
+        accepted, problems = judge_source(WRITERS[format](draft, tmp_path))
+        assert not accepted, f"{fault}, seed {seed}: accepted"
+        assert [(found.code, found.column, list(found.lines)) for found in problems] == [
+            (code, column, move_lines(draft.lines, format))
+        ], f"{fault}, seed {seed}: {problems}"
+
+
+@pytest.mark.parametrize("format", WRITERS)
+@pytest.mark.parametrize("fault", SAID)
+def test_planted_oddity_is_said_in_every_format(fault: str, format: str, tmp_path: Path) -> None:
+    code, rule, inject = SAID[fault]
+    for seed in range(4):
+        draft = draw_clean(seed)
+        inject(draft)
+        accepted, notices = judge_source(WRITERS[format](draft, tmp_path))
+        assert accepted, f"{fault}, seed {seed}: refused: {notices}"
+        places = [(found.code, found.rule, found.column, list(found.lines)) for found in notices]
+        assert (code, rule, draft.column, move_lines(draft.lines, format)) in places, f"{fault}, {seed}: {notices}"
 
 
 def test_several_faults_are_all_found_at_once(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from influbayes.errors import DataRefused, UsageError
-from influbayes.tables.encoding import SIGNATURES
+from influbayes.tables.files import SIGNATURES
 from influbayes.tables.posts import PostColumns
 from influbayes.tables.reader import read_posts
 

@@ -1,4 +1,4 @@
-"""Does the model describe the posts? Predictive checks of cells and tenths, calibration, leave-one-out.
+"""Does the model describe the posts? Predictive checks of cells, tenths and creators; thinning of large fits.
 
 Takes a fit and gives frozen numbers without judging them: thresholds belong to the gate. Every replicate comes from
 `hierarchy.predict`. Where rows x draws would be too many, evenly spaced draws (or rows) are used.
@@ -8,26 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from math import log
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from influbayes.effects.tails import locate_count, locate_variance
-from influbayes.effects.weights import smooth_log_weights
 from influbayes.hierarchy.design import Design, FloatArray, IntArray, ModelRows
 from influbayes.hierarchy.posterior import Fit
-from influbayes.hierarchy.predict import LARGEST, expected_value, iterate_blocks, predictive_draws
+from influbayes.hierarchy.predict import LARGEST, predictive_draws
 
 PASSES = 40_000_000
 """Most rows x draws replicated for one grouping of the rows."""
 
-BINS = 1_000
-POINTS = 100
-BAND_DRAWS = 1_000
-LOO_ROWS = 5_000
-PARETO_LIMIT = 0.7
 
 _FEWEST_DRAWS = 400
 
@@ -64,25 +57,6 @@ class Calibration:
     observed: FloatArray
     lower: FloatArray
     upper: FloatArray
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LooResult:
-    """Leave-one-out by Pareto-smoothed importance sampling.
-
-    `elpd` is the expected log predictive density of the whole table (sum over its rows), `se` its standard error, `p`
-    the effective number of parameters; `pareto_k` (rows_used,) in the order of the rows used, `above_limit` how many
-    are above 0.7. `note` says in a sentence where only part of the rows or draws was used, else None.
-    """
-
-    elpd: float
-    se: float
-    p: float
-    pareto_k: FloatArray
-    above_limit: int
-    rows_used: int
-    draws_used: int
-    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,69 +101,6 @@ def check_predictions(
     if creators is not None:
         checks.append(_check_creator_spread(thinned, np.asarray(creators), int(seeds[-1]), probability))
     return tuple(checks)
-
-
-def estimate_calibration(fit: Fit, *, seed: int) -> Calibration:
-    """Estimate how often posts convert at each predicted probability.
-
-    Rows are sorted by posterior mean probability, in at most 1,000 bins of like predictions; the band comes from the
-    same isotonic fit of up to 1,000 replicated tables (Dimitriadis et al. 2021, 10.1073/pnas.2016191118).
-
-    Parameters
-    ----------
-    fit : Fit
-    seed : int
-        Seed of the replication.
-
-    Returns
-    -------
-    Calibration
-        At most 100 points, probabilities 0 to 1.
-    """
-    from scipy.optimize import isotonic_regression
-
-    rows = fit.design.rows
-    mean = _mean_probabilities(thin_fit(fit, PASSES // max(1, len(rows))))
-    bins = _bin_predictions(mean)
-    trials = np.bincount(bins, fit.design.trials)
-    predicted = np.bincount(bins, mean * fit.design.trials) / trials
-    share = np.bincount(bins, fit.design.conversions) / trials
-    thinned = thin_fit(fit, min(BAND_DRAWS, PASSES // max(1, len(rows))))
-    replicated = predictive_draws(thinned, by=bins, seed=seed).reshape(-1, len(trials)) / trials
-    fits = np.stack([isotonic_regression(table, weights=trials).x for table in replicated])
-    lower, upper = np.quantile(fits, [0.005, 0.995], axis=0)
-    shown = np.unique(np.linspace(0, len(trials) - 1, min(POINTS, len(trials))).astype(np.int64))
-    observed = isotonic_regression(share, weights=trials).x
-    return Calibration(predicted=predicted[shown], observed=observed[shown], lower=lower[shown], upper=upper[shown])
-
-
-def estimate_loo(fit: Fit) -> LooResult:
-    """Estimate leave-one-out predictive accuracy (Vehtari, Gelman and Gabry 2017, 10.1007/s11222-016-9696-4).
-
-    Above 5,000 rows an even sample of the rows is used and the sum scaled up; above 10^7 rows x draws evenly spaced
-    draws. `note` then says so.
-
-    Returns
-    -------
-    LooResult
-        Log densities in natural logarithms; binomial coefficients included.
-    """
-    chosen = np.unique(np.linspace(0, len(fit.design.rows) - 1, min(LOO_ROWS, len(fit.design.rows))).astype(np.int64))
-    thinned = thin_fit(fit, LARGEST // len(chosen))
-    rows = take_rows(fit.design.rows, chosen)
-    parts = [_loo_rows(log_lik) for log_lik in _iterate_log_likelihood(thinned, rows)]
-    elpd, k, p = (np.concatenate(column) for column in zip(*parts, strict=True))
-    total = len(fit.design.rows)
-    return LooResult(
-        elpd=float(elpd.mean() * total),
-        se=_standard_error(elpd, total),
-        p=float(p.mean() * total),
-        pareto_k=k,
-        above_limit=int((~(k <= PARETO_LIMIT)).sum()),
-        rows_used=len(chosen),
-        draws_used=int(thinned.draws["intercept"].size),
-        note=_say_loo_used(fit, thinned, len(chosen)),
-    )
 
 
 def thin_fit(fit: Fit, most: int) -> Fit:
@@ -314,61 +225,3 @@ def _check_creator_spread(
         tail=tail,
         probability=probability,
     )
-
-
-def _mean_probabilities(fit: Fit) -> FloatArray:
-    """Return (rows,) posterior means of the expected value, in blocks of rows."""
-    rows, draws = fit.design.rows, fit.draws["intercept"].size
-    size = max(1, LARGEST // (4 * draws))
-    parts = (slice(start, start + size) for start in range(0, len(rows), size))
-    return np.concatenate([expected_value(fit, take_rows(rows, part)).mean(axis=(0, 1)) for part in parts])
-
-
-def _bin_predictions(mean: FloatArray) -> IntArray:
-    """Number at most 1,000 bins in order of prediction; equal predictions share a bin."""
-    _, places, counts = np.unique(np.round(mean, 12), return_inverse=True, return_counts=True)
-    middle = (np.cumsum(counts) - counts / 2.0) / len(mean)
-    bins = np.arange(len(counts)) if len(counts) <= BINS else (BINS * middle).astype(np.int64)
-    return np.unique(bins, return_inverse=True)[1][places].astype(np.int64)
-
-
-def _iterate_log_likelihood(fit: Fit, rows: ModelRows) -> Iterator[FloatArray]:
-    """Yield the log likelihood (draws, block of rows), binomial coefficients included."""
-    from scipy.special import gammaln
-
-    conversions, trials = np.asarray(rows.conversions), np.asarray(rows.trials)
-    coefficient = gammaln(trials + 1.0) - gammaln(conversions + 1.0) - gammaln(trials - conversions + 1.0)
-    for part, eta in iterate_blocks(fit, rows):
-        density = conversions[part] * eta - trials[part] * np.logaddexp(0.0, eta) + coefficient[part]
-        yield density.reshape(-1, density.shape[-1])
-
-
-def _loo_rows(log_lik: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return elpd, Pareto k and effective parameters of each row of a (draws, rows) block."""
-    columns = np.array([_loo_row(column) for column in log_lik.T]).reshape(-1, 3)
-    return columns[:, 0], columns[:, 1], columns[:, 2]
-
-
-def _loo_row(log_lik: FloatArray) -> tuple[float, float, float]:
-    """Leave one row out; where its weights are equal to rounding there is nothing to smooth and k is 0."""
-    from scipy.special import logsumexp
-
-    log_weights, k = smooth_log_weights(-log_lik)
-    elpd = float(logsumexp(log_weights + log_lik))
-    return elpd, k, float(logsumexp(log_lik)) - log(len(log_lik)) - elpd
-
-
-def _standard_error(elpd: FloatArray, total: int) -> float:
-    """Standard error over rows, plus that of having looked at only some of them."""
-    used = len(elpd)
-    if used < 2:
-        return float("nan")
-    variance = float(elpd.var(ddof=1))
-    sampling = total**2 * variance / used * (1.0 - used / total)
-    return float(np.sqrt(total * variance + sampling))
-
-
-def _say_loo_used(fit: Fit, thinned: Fit, used: int) -> str | None:
-    rows, draws, kept = len(fit.design.rows), fit.draws["intercept"].size, thinned.draws["intercept"].size
-    parts = [f"{used:,} of {rows:,} rows"] * (used < rows) + [f"{kept:,} of {draws:,} draws"] * (kept < draws)
-    return f"Leave-one-out uses {' and '.join(parts)}, evenly spaced." if parts else None

@@ -13,7 +13,8 @@ from math import isfinite
 import numpy as np
 import numpy.typing as npt
 
-from influbayes.effects.criticism import LooResult, PredictiveCheck
+from influbayes.effects.criticism import PredictiveCheck
+from influbayes.effects.leave_one_out import LooResult
 from influbayes.gate.checks import Consequence, Diagnostic, Status, finite_or_none
 from influbayes.gate.separation import Separation
 from influbayes.gate.thresholds import MAX_PARETO_K, MIN_LEVEL_TRIALS, MIN_ROWS, PREDICTIVE_ALPHA

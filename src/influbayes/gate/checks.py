@@ -42,6 +42,14 @@ class Diagnostic:
     meaning: str
 
 
+_PARTIAL = ("statement_withheld", "cell_withheld")
+_FEW = 2
+_MANY = {
+    "sensitivity": "{} statements are withheld because halving or doubling the scale of a prior changes what they say.",
+    "predictive_cell": "{} cells are withheld because the model does not predict their conversions.",
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """What all checks together allow: `exit_code` 4 where everything is withheld, else 0; `reasons` are sentences."""
@@ -63,13 +71,14 @@ def decide_verdict(diagnostics: Sequence[Diagnostic]) -> Verdict:
     -------
     Verdict
         `withheld` (exit 4) where a check withholds everything or a required check did not run; `partly_withheld` (exit
-        0) where a statement or cell is withheld; else `ok`. `reasons` are the meanings of the checks responsible.
+        0) where a statement or cell is withheld; else `ok`. `reasons` are the meanings of the checks responsible;
+        several statements withheld by one check are counted in one sentence.
     """
     missing = _list_missing(diagnostics)
     fatal = _meanings(diagnostics, "all_withheld")
     if missing or fatal:
         return Verdict(status="withheld", exit_code=_SAMPLER_FAILED, reasons=(*missing, *fatal))
-    partial = _meanings(diagnostics, "statement_withheld", "cell_withheld")
+    partial = _count_alike([item for item in diagnostics if item.consequence in _PARTIAL])
     return Verdict(status="partly_withheld" if partial else "ok", exit_code=0, reasons=partial)
 
 
@@ -106,6 +115,16 @@ def _list_missing(diagnostics: Sequence[Diagnostic]) -> tuple[str, ...]:
 
 def _meanings(diagnostics: Iterable[Diagnostic], *consequences: Consequence) -> tuple[str, ...]:
     return tuple(dict.fromkeys(item.meaning for item in diagnostics if item.consequence in consequences))
+
+
+def _count_alike(withholding: Sequence[Diagnostic]) -> tuple[str, ...]:
+    """Return the meanings, with those of a check that hits more than two statements taken together."""
+    shown: dict[str, None] = {}
+    for item in withholding:
+        alike = sum(other.name == item.name for other in withholding)
+        words = _MANY.get(item.name) if alike > _FEW else None
+        shown[words.format(alike) if words else item.meaning] = None
+    return tuple(shown)
 
 
 def _list_causes(diagnostics: Sequence[Diagnostic], claim: Claim) -> tuple[str, ...]:

@@ -95,10 +95,13 @@ def judge_sensitivity(
 
 
 def is_flipped(before: float, after: float) -> bool:
-    """Return whether a probability crosses 0.5 or moves by more than one wording cut; not-a-number is a flip."""
+    """Return whether a probability crosses 0.5 or moves by more than one wording cut; not-a-number is a flip.
+
+    A crossing by less than the Monte Carlo error a probability may have (0.499 to 0.501) is no change of side.
+    """
     if not (isfinite(before) and isfinite(after)):
         return True
-    crossed = (before - 0.5) * (after - 0.5) < 0
+    crossed = (before - 0.5) * (after - 0.5) < 0 and abs(after - before) > MAX_PROBABILITY_MCSE
     return crossed or abs(band(before) - band(after)) > MAX_CUTS_MOVED
 
 
@@ -173,7 +176,10 @@ def _say_prior(name: str) -> str:
 def _say_flip(shift: PriorShift) -> str:
     if not isfinite(shift.probability_after):
         return f"The statement is withheld: its probability {_say_case(shift)} could not be computed."
-    return f"The statement is withheld because the prior decides it: {_say_change(shift)}. More posts would settle it."
+    what = "which side leads" if band(shift.probability_before) == band(shift.probability_after) == UNDECIDED else "it"
+    return (
+        f"The statement is withheld because the prior decides {what}: {_say_change(shift)}. More posts would settle it."
+    )
 
 
 def _say_steady(shift: PriorShift) -> str:

@@ -14,15 +14,15 @@ import numpy.typing as npt
 import pandas as pd
 
 from influbayes.errors import DataRefused, UsageError
+from influbayes.hierarchy.design_faults import judge_cells, judge_columns, judge_new_rows, judge_table
 from influbayes.hierarchy.spec import FactorTerm, InteractionTerm, NumericTerm, Question, Specification, Transform
 from influbayes.tables.posts import PostsTable
-from influbayes.tables.problems import Problem
+from influbayes.tables.problems import Problem, list_values
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 _SORT_LAST = ("Creator_ID", "Post_ID")
-_SHOWN = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,12 +125,12 @@ def build_design(posts: PostsTable, spec: Specification, *, question: Question =
     ------
     DataRefused
         Reference that is no level (IB-D37), outcome constant (IB-F04), one level of a factor with a reference (IB-F03),
-        as many levels as rows (IB-F06), log of a number below 0 (IB-D24). All problems at once.
+        as many levels as rows (IB-F06), log of a number below 0 (IB-D24), table read for another specification
+        (IB-D14). All problems at once.
     """
-    problems = [*_judge_outcome(posts), *_judge_factors(posts, spec), *_judge_numerics(posts, spec)]
-    refused = [problem for problem in problems if problem.rule == "refuse"]
-    if refused:
-        raise DataRefused(refused)
+    _refuse(judge_columns(posts, spec))
+    problems = judge_table(posts, spec)
+    _refuse(problems)
     numerics = tuple(term for term in spec.numerics if not _is_constant(posts.frame[term.column]))
     factors = tuple(term for term in spec.factors if posts.frame[term.column].nunique() > 1)
     names = {term.column for term in factors}
@@ -149,7 +149,7 @@ def build_design(posts: PostsTable, spec: Specification, *, question: Question =
         interactions=interactions,
         lines=_freeze(frame["line"].to_numpy(np.int64)),
         left_out=_name_left_out(spec, numerics, factors, interactions),
-        notices=(*problems, *_judge_cells(posts, interactions)),
+        notices=(*problems, *judge_cells(posts, interactions)),
     )
 
 
@@ -170,16 +170,10 @@ def encode_rows(design: Design, frame: pd.DataFrame) -> ModelRows:
     Raises
     ------
     DataRefused
-        Column missing (IB-D14), or a level of an `all` factor that was not fitted (IB-F07).
+        Column missing (IB-D14), no label (IB-D22), no finite number (IB-D25), log of a number below 0 (IB-D24), or a
+        level of an `all` factor that was not fitted (IB-F07). All problems at once.
     """
-    wanted = [*design.numeric_names, *design.levels]
-    missing = [column for column in wanted if column not in frame.columns]
-    if missing:
-        raise DataRefused([_problem("IB-D14", missing[0], f"columns missing from the rows: {', '.join(missing)}.")])
-    closed = [term for term in design.factors if term.levels == "all"]
-    unseen = [problem for term in closed for problem in _judge_unseen(design, term, frame)]
-    if unseen:
-        raise DataRefused(unseen)
+    _refuse(judge_new_rows(frame, numerics=design.numerics, factors=design.factors, levels=design.levels))
     return _encode(frame, design.numerics, design.scalers, design.levels, outcome=False)
 
 
@@ -207,7 +201,7 @@ def find_level(design: Design, factor: str, level: str) -> int:
         raise UsageError(f"{factor!r} is no factor of this model; it has {', '.join(design.levels)}.")
     levels = design.levels[factor]
     if level not in levels:
-        raise UsageError(f"{level!r} is no level of {factor}; it has {_list_some(levels)}.")
+        raise UsageError(f"{level!r} is no level of {factor}; it has {list_values(levels, most=8)}.")
     return levels.index(level)
 
 
@@ -219,6 +213,12 @@ def zero_sum_basis(levels: int) -> FloatArray:
         basis[k, k - 1] = -float(k)
         basis[:, k - 1] /= np.sqrt(k * (k + 1.0))
     return basis
+
+
+def _refuse(problems: list[Problem]) -> None:
+    refused = [problem for problem in problems if problem.rule == "refuse"]
+    if refused:
+        raise DataRefused(refused)
 
 
 def _freeze[ArrayT: npt.NDArray[np.generic]](array: ArrayT) -> ArrayT:
@@ -261,7 +261,7 @@ def _encode(
 
 
 def _code_labels(labels: pd.Series[str], levels: tuple[str, ...]) -> IntArray:
-    return _freeze(pd.Index(levels).get_indexer(pd.Index(labels.astype(object))).astype(np.int64))
+    return _freeze(pd.Index(levels).get_indexer(pd.Index(labels.astype(str))).astype(np.int64))
 
 
 def _is_constant(column: pd.Series[float]) -> bool:
@@ -278,98 +278,3 @@ def _name_left_out(
     named = [*(term.column for term in spec.numerics), *(term.column for term in spec.factors)]
     left = [column for column in named if column not in used]
     return (*left, *(term.name for term in spec.interactions if term not in interactions))
-
-
-def _problem(code: str, column: str | None, message: str, *, rule: str = "refuse", file: str = "rows") -> Problem:
-    if rule == "refuse":
-        return Problem(code=code, rule="refuse", file=file, column=column, message=f"{message} Nothing was fitted.")
-    return Problem(code=code, rule="warn", file=file, column=column, message=message)
-
-
-def _list_some(levels: tuple[str, ...]) -> str:
-    shown = ", ".join(repr(level) for level in levels[:_SHOWN])
-    return shown if len(levels) <= _SHOWN else f"{shown} and {len(levels) - _SHOWN:,} more"
-
-
-def _judge_outcome(posts: PostsTable) -> list[Problem]:
-    conversions, trials = int(posts.frame["conversions"].sum()), int(posts.frame["trials"].sum())
-    if 0 < conversions < trials:
-        return []
-    what = "none converted" if conversions == 0 else "all converted"
-    column = posts.columns.outcome or posts.columns.successes
-    message = f"of {trials:,} trials {what}: there is nothing to compare. Check the column, or add posts of both kinds."
-    return [_problem("IB-F04", column, message, file=posts.file)]
-
-
-def _judge_factors(posts: PostsTable, spec: Specification) -> list[Problem]:
-    return [problem for term in spec.factors for problem in _judge_factor(posts, term)]
-
-
-def _judge_factor(posts: PostsTable, term: FactorTerm) -> list[Problem]:
-    counts = posts.frame[term.column].value_counts().sort_index()
-    levels, rows = tuple(counts.index), len(posts.frame)
-    if len(levels) == 1 and term.reference is None:
-        message = f"only the level {levels[0]!r}: nothing to compare, so the column is left out of the model."
-        return [_problem("IB-F03", term.column, message, rule="warn", file=posts.file)]
-    if len(levels) == 1:
-        message = (
-            f"only the level {levels[0]!r}: nothing to compare with the reference {term.reference!r}. "
-            f"Add posts of another level, or use a specification without this column (--model FILE)."
-        )
-        return [_problem("IB-F03", term.column, message, file=posts.file)]
-    if term.reference is not None and term.reference not in levels:
-        found = ", ".join(f"{level} ({count})" for level, count in list(counts.items())[:_SHOWN])
-        message = (
-            f"reference {term.reference!r} not found. Found: {found}. Choose one of them with "
-            f"--reference {term.column}=LEVEL."
-        )
-        return [_problem("IB-D37", term.column, message, file=posts.file)]
-    if len(levels) >= rows:
-        return [_judge_many_levels(posts.file, term, len(levels), rows)]
-    return []
-
-
-def _judge_many_levels(file: str, term: FactorTerm, levels: int, rows: int) -> Problem:
-    if term.levels == "all":
-        remedy = 'Group the levels, or use levels = "sample".'
-        message = f"{levels:,} levels in {rows:,} rows: each row is its own level. {remedy}"
-        return _problem("IB-F06", term.column, message, file=file)
-    message = f"{levels:,} levels in {rows:,} rows: how much they differ (its scale) rests largely on the prior."
-    return _problem("IB-F06", term.column, message, rule="warn", file=file)
-
-
-def _judge_numerics(posts: PostsTable, spec: Specification) -> list[Problem]:
-    problems = []
-    for term in spec.numerics:
-        column = posts.frame[term.column]
-        if _is_constant(column):
-            message = f"every row is {column.iloc[0]:g}: nothing to learn, so the column is left out of the model."
-            problems.append(_problem("IB-F03", term.column, message, rule="warn", file=posts.file))
-        if term.transform == "log1p_standardise" and float(column.min()) < 0:
-            line = int(posts.frame["line"].iloc[int(column.to_numpy().argmin())])
-            remedy = "log(1 + x) needs counts. Correct it, or use another transform."
-            message = f"below 0 in line {line} ({column.min():g}); {remedy}"
-            problems.append(_problem("IB-D24", term.column, message, file=posts.file))
-    return problems
-
-
-def _judge_cells(posts: PostsTable, interactions: tuple[InteractionTerm, ...]) -> list[Problem]:
-    """Name cells of an interaction that hold no post (IB-F08)."""
-    problems = []
-    for term in interactions:
-        counts = pd.crosstab(posts.frame[term.of[0]], posts.frame[term.of[1]])
-        empty = [f"{a}:{b}" for a in counts.index for b in counts.columns if counts.loc[a, b] == 0]
-        if empty:
-            message = f"no post in {', '.join(empty[:_SHOWN])}: these cells rest on the prior and the other cells."
-            problems.append(_problem("IB-F08", ":".join(term.of), message, rule="warn", file=posts.file))
-    return problems
-
-
-def _judge_unseen(design: Design, term: FactorTerm, frame: pd.DataFrame) -> list[Problem]:
-    known = design.levels[term.column]
-    unseen = tuple(sorted(set(frame[term.column].astype(str)) - set(known)))
-    if not unseen:
-        return []
-    remedy = "Rename the level, or fit with posts of it."
-    message = f"{_list_some(unseen)} not among the fitted levels {_list_some(known)}. {remedy}"
-    return [_problem("IB-F07", term.column, message)]

@@ -104,7 +104,9 @@ def _log_likelihood(conversions: Any, eta: Any, trials: Any, log_ways: Any) -> A
 
 def _draw_conversions(eta: Any, trials: Any, log_ways: Any, rng: Any = None, size: Any = None) -> Any:
     """Draw conversions of every cell (predictive sampling by PyMC)."""
-    return rng.binomial(trials, 1.0 / (1.0 + np.exp(-eta)), size=size)
+    from scipy.special import expit
+
+    return rng.binomial(trials, expit(eta), size=size)
 
 
 def _pair(first: float, second: float) -> FloatArray:

@@ -1,7 +1,8 @@
 """The posterior as draws: `Fit`, saved and loaded as one netCDF file that ArviZ opens.
 
 The file holds everything a fit is made of (draws, rows, coding, specification, how it was sampled), so that a loaded
-fit predicts as the first one did. Nothing is pickled.
+fit predicts as the first one did. The pointwise log likelihood lies in it for other programs, to 16 bits and only
+up to 10^7 numbers; a loaded fit computes it anew. Nothing is pickled.
 """
 
 from __future__ import annotations
@@ -17,12 +18,24 @@ import numpy as np
 from influbayes.errors import IncompleteRun
 from influbayes.hierarchy.coding import coords_of, dims_of
 from influbayes.hierarchy.design import Design, FloatArray, ModelRows, Scaler
+from influbayes.hierarchy.predict import LARGEST, log_likelihood
 from influbayes.hierarchy.spec import Specification, parse_spec, render_spec
+from influbayes.tables.problems import Problem
 
 if TYPE_CHECKING:
     import xarray as xr
 
 FORMAT = 1
+
+# 16 bits (relative error below 1e-5) are ample for leave-one-out; this is by far the largest part of the file.
+_LOG_LIKELIHOOD_STORED = {
+    "dtype": "float32",
+    "zlib": True,
+    "complevel": 1,
+    "shuffle": True,
+    "quantize_mode": "BitRound",
+    "significant_digits": 16,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,12 +68,15 @@ class Fit:
     run: EngineRun
 
     def to_datatree(self) -> xr.DataTree:
-        """Return the fit as an ArviZ data tree: posterior, sample_stats, observed_data, constant_data."""
+        """Return the fit as an ArviZ data tree, see `build_datatree`."""
         return build_datatree(self)
 
 
 def build_datatree(fit: Fit) -> xr.DataTree:
-    """Return posterior, sample_stats, observed_data and constant_data with named dims, as ArviZ expects them."""
+    """Return posterior, sample_stats, observed_data and constant_data with named dims, as ArviZ expects them.
+
+    `log_likelihood` (chain, draw, row) is a further group while rows x draws is at most 10^7.
+    """
     import xarray as xr
 
     dims, coords = dims_of(fit.design), {name: list(labels) for name, labels in coords_of(fit.design).items()}
@@ -78,12 +94,17 @@ def build_datatree(fit: Fit) -> xr.DataTree:
         "/observed_data": xr.Dataset({"conversions": (("row",), fit.design.conversions)}, coords=_row_coord(fit)),
         "/constant_data": _collect_constants(fit),
     }
+    if len(fit.design.rows) * chains * draws <= LARGEST:
+        pointwise = {"conversions": (("chain", "draw", "row"), log_likelihood(fit))}
+        groups["/log_likelihood"] = xr.Dataset(pointwise, coords={**sampled, **_row_coord(fit)})
     return xr.DataTree.from_dict(groups)
 
 
 def save_fit(fit: Fit, path: str | Path) -> None:
     """Write the fit as netCDF to `path`, which must not exist; every array is numeric but for labels."""
-    build_datatree(fit).to_netcdf(Path(path), engine="netcdf4")
+    tree = build_datatree(fit)
+    stored = {"/log_likelihood": {"conversions": _LOG_LIKELIHOOD_STORED}} if "log_likelihood" in tree else {}
+    tree.to_netcdf(Path(path), engine="netcdf4", encoding=stored)
 
 
 def load_fit(path: str | Path) -> Fit:
@@ -92,19 +113,38 @@ def load_fit(path: str | Path) -> Fit:
     Raises
     ------
     IncompleteRun
-        The file is no saved fit, is cut short, or holds draws that are not finite.
+        The file is no saved fit, is cut short, was written by a newer influbayes, holds fewer draws than it says, or
+        draws that are not finite.
     """
     import xarray as xr
 
     try:
-        tree = xr.load_datatree(Path(path), engine="netcdf4")
-        fit = _rebuild(tree)
-    except (OSError, KeyError, ValueError, RuntimeError) as reason:
+        with xr.open_datatree(Path(path), engine="netcdf4") as tree:
+            _check_format(tree, path)
+            fit = _rebuild(tree)
+    except IncompleteRun:
+        raise
+    except (OSError, KeyError, ValueError, RuntimeError, TypeError) as reason:
         raise IncompleteRun(f"{path}: not a saved fit of influbayes ({type(reason).__name__}: {reason}).") from reason
+    _check_draws(fit, path)
+    return fit
+
+
+def _check_format(tree: xr.DataTree, path: str | Path) -> None:
+    if int(tree.attrs["influbayes_format"]) > FORMAT:
+        raise IncompleteRun(f"{path}: written by a newer influbayes. Update, or fit again.")
+
+
+def _check_draws(fit: Fit, path: str | Path) -> None:
+    """Refuse draws that are fewer than the run made, or not finite."""
+    asked = (fit.run.chains, fit.run.draws)
+    short = [name for name, values in fit.draws.items() if values.shape[:2] != asked]
     broken = [name for name, values in fit.draws.items() if not np.isfinite(values).all()]
+    if short:
+        what = f"{asked[0]} chains of {asked[1]} draws were made, not all of {', '.join(short)} is there"
+        raise IncompleteRun(f"{path}: {what}; the file is incomplete. Fit again.")
     if broken:
         raise IncompleteRun(f"{path}: draws of {', '.join(broken)} are not finite; the file is incomplete. Fit again.")
-    return fit
 
 
 def _describe(fit: Fit) -> dict[str, Any]:
@@ -119,6 +159,7 @@ def _describe(fit: Fit) -> dict[str, Any]:
         "specification": render_spec(fit.design.specification),
         "scalers": json.dumps([asdict(scaler) for scaler in fit.design.scalers]),
         "left_out": json.dumps(list(fit.design.left_out)),
+        "notices": json.dumps([asdict(notice) for notice in fit.design.notices]),
         "engine": json.dumps(asdict(fit.run), default=float),
     }
 
@@ -147,8 +188,8 @@ def _rebuild(tree: xr.DataTree) -> Fit:
     run = json.loads(attributes["engine"])
     return Fit(
         design=_rebuild_design(tree, spec),
-        draws={str(name): values.to_numpy() for name, values in posterior.data_vars.items()},
-        sample_stats={str(name): v.to_numpy() for name, v in tree["sample_stats"].to_dataset().data_vars.items()},
+        draws={str(name): _read_array(values) for name, values in posterior.data_vars.items()},
+        sample_stats={str(name): _read_array(v) for name, v in tree["sample_stats"].to_dataset().data_vars.items()},
         run=EngineRun(**{**run, "rungs": tuple(run["rungs"])}),
     )
 
@@ -162,17 +203,28 @@ def _rebuild_design(tree: xr.DataTree, spec: Specification) -> Design:
         specification=spec,
         question=tree.attrs["question"],
         rows=ModelRows(
-            x=constant["x"].to_numpy() if "x" in constant else np.empty((count, 0)),
-            raw=constant["raw"].to_numpy() if "raw" in constant else np.empty((count, 0)),
-            codes={name: constant[f"code_{name}"].to_numpy() for name in names},
-            conversions=tree["observed_data"]["conversions"].to_numpy(),
-            trials=constant["trials"].to_numpy(),
+            x=_read_array(constant["x"]) if "x" in constant else np.empty((count, 0)),
+            raw=_read_array(constant["raw"]) if "raw" in constant else np.empty((count, 0)),
+            codes={name: _read_array(constant[f"code_{name}"]) for name in names},
+            conversions=_read_array(tree["observed_data"]["conversions"]),
+            trials=_read_array(constant["trials"]),
         ),
         scalers=tuple(Scaler(**scaler) for scaler in json.loads(tree.attrs["scalers"])),
         levels={name: tuple(map(str, constant[name].to_numpy())) for name in names},
         numerics=tuple(term for term in spec.numerics if term.column not in left_out),
         factors=tuple(term for term in spec.factors if term.column not in left_out),
         interactions=tuple(term for term in spec.interactions if term.name not in left_out),
-        lines=constant["line"].to_numpy(),
+        lines=_read_array(constant["line"]),
         left_out=left_out,
+        notices=tuple(_read_notice(notice) for notice in json.loads(tree.attrs["notices"])),
     )
+
+
+def _read_array(stored: Any) -> Any:
+    values = stored.to_numpy()
+    values.setflags(write=False)
+    return values
+
+
+def _read_notice(stored: Mapping[str, Any]) -> Problem:
+    return Problem(**{**stored, "lines": tuple(stored["lines"])})

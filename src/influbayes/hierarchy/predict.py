@@ -6,13 +6,16 @@ Each function reduces block by block, so that rows x draws never exists at once 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import expit
+from scipy.special import expit, gammaln
 
 from influbayes.errors import UsageError
-from influbayes.hierarchy.design import FloatArray, IntArray, ModelRows, _observed
-from influbayes.hierarchy.posterior import Fit
+from influbayes.hierarchy.design import FloatArray, IntArray, ModelRows
+
+if TYPE_CHECKING:
+    from influbayes.hierarchy.posterior import Fit
 
 LARGEST = 10_000_000
 _BLOCK = 2_000_000
@@ -42,7 +45,7 @@ def linear_predictor(
     Raises
     ------
     UsageError
-        Without `by`, where rows x draws is above 10^7.
+        Without `by`, where rows x draws is above 10^7; `by` or `weights` that do not fit the rows.
     """
     return _reduce(fit, rows, by, weights, lambda eta: eta)
 
@@ -76,14 +79,31 @@ def predictive_draws(
         Counts (chain, draw, rows), or with `by` their sums (chain, draw, G).
     """
     given = fit.design.rows if rows is None else rows
-    trials = np.ones(len(given), dtype=np.int64) if given.trials is None else _observed(given.trials)
+    trials = np.ones(len(given), dtype=np.int64) if given.trials is None else given.trials
     rng = np.random.default_rng(seed)
     groups = _check_groups(fit, given, by)
     totals = np.zeros((*fit.draws["intercept"].shape, groups))
     for part, eta in iterate_blocks(fit, given):
-        counts = rng.binomial(trials[part], expit(eta)).astype(np.float64)
-        _gather(totals, counts, part, by)
+        # Row by row, so that the numbers drawn do not depend on where a block ends.
+        counts = rng.binomial(trials[part, None, None], np.moveaxis(expit(eta), -1, 0))
+        _gather(totals, np.moveaxis(counts, 0, -1).astype(np.float64), part, by)
     return totals
+
+
+def log_likelihood(fit: Fit) -> FloatArray:
+    """Return the log likelihood (chain, draw, rows) of every fitted row, binomial coefficient included.
+
+    Raises
+    ------
+    UsageError
+        Where rows x draws is above 10^7.
+    """
+    result = np.empty((*fit.draws["intercept"].shape, _check_groups(fit, fit.design.rows, None)))
+    conversions, trials = fit.design.conversions, fit.design.trials
+    ways = gammaln(trials + 1.0) - gammaln(conversions + 1.0) - gammaln(trials - conversions + 1.0)
+    for part, eta in iterate_blocks(fit):
+        result[..., part] = conversions[part] * eta - trials[part] * np.logaddexp(0.0, eta) + ways[part]
+    return result
 
 
 def iterate_blocks(fit: Fit, rows: ModelRows | None = None) -> Iterator[tuple[slice, FloatArray]]:
@@ -130,6 +150,8 @@ def _reduce(
 ) -> FloatArray:
     given = fit.design.rows if rows is None else rows
     groups = _check_groups(fit, given, by)
+    if weights is not None and (by is None or len(weights) != len(given)):
+        raise UsageError("weights= are the weights of means: give by= as well, and one weight a row.")
     weight = np.ones(len(given)) if weights is None else np.asarray(weights, dtype=np.float64)
     totals = np.zeros((*fit.draws["intercept"].shape, groups))
     for part, eta in iterate_blocks(fit, given):
@@ -142,6 +164,8 @@ def _reduce(
 
 
 def _check_groups(fit: Fit, rows: ModelRows, by: IntArray | None) -> int:
+    if by is not None and len(by) != len(rows):
+        raise UsageError(f"by= has {len(by):,} groups for {len(rows):,} rows; give one a row, -1 to leave it out.")
     if by is not None:
         return int(by.max(initial=-1)) + 1
     if len(rows) * fit.draws["intercept"].size > LARGEST:

@@ -57,7 +57,8 @@ def sample_nuts(
         Draws per chain and number of chains asked for. An attempt may keep four times the draws; `Fit.run.draws`
         says.
     seed : int
-        Same seed, table and versions give the same draws, whatever the number of cores.
+        Same seed, table and versions give the same draws, whatever the number of cores. Where an earlier fit of this
+        process left a model with more numeric terms, that one is used: the same posterior, other draws.
     progress : callable, optional
         Called with a text and the share done (0 to 1).
 
@@ -127,7 +128,7 @@ def compile_design(design: Design, progress: Progress | None = None) -> Any:
     posterior of everything else as it is, and their draws are dropped.
     """
     shape = _shape_of(design)
-    holder = next((known for known in _compiled if _covers(known, shape)), None)
+    holder = shape if shape in _compiled else next((known for known in _compiled if _covers(known, shape)), None)
     if holder is None:
         _tell(progress, "compiling the model", 0.0)
         _compiled[shape] = _compile(design)

@@ -17,7 +17,7 @@ import numpy as np
 from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
 from influbayes.hierarchy.design import FloatArray
 from influbayes.reporting.wording import name_column, strip_controls
@@ -128,7 +128,9 @@ def show_percent(axes: Axes, which: str = "x", *, span: float = 1.0) -> None:
     """Write the ticks of an axis of shares as per cent, with a decimal where the axis is short."""
     digits = 0 if span > 0.05 else 1 if span > 0.005 else 2
     formatter = FuncFormatter(lambda value, _: f"{100 * value:.{digits}f} %")
-    (axes.xaxis if which == "x" else axes.yaxis).set_major_formatter(formatter)
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    axis.set_major_formatter(formatter)
+    axis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 5, 10]))  # no 2.5: it would be rounded in the label
 
 
 def show_odds(axes: Axes, low: float, high: float) -> None:

@@ -1,11 +1,16 @@
-"""Says what is being done while it takes long: one moving line on a terminal, plain lines elsewhere."""
+"""Says what is being done while it takes long: one moving line on a terminal, plain lines elsewhere.
+
+What cannot be printed any more (the reader of a pipe has gone, the disk is full) never stops the work.
+"""
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import contextmanager, suppress
+from typing import IO, TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -13,6 +18,61 @@ if TYPE_CHECKING:
 Report = Callable[[str, float], None]
 
 _QUIET_SECONDS = 1.0
+
+
+def make_console(*, on_loss: Callable[[OSError], None]) -> Console:
+    """Return a console on standard output that goes on in silence once nothing can be written there.
+
+    Parameters
+    ----------
+    on_loss
+        Called with the reason, once; from then on standard output leads nowhere.
+    """
+    from rich.console import Console
+
+    # Without standard output (`>&-`) rich finds out by itself.
+    file = None if sys.stdout is None else cast(IO[str], _PatientStream(sys.stdout, on_loss))
+    return Console(file=file, soft_wrap=False, emoji=False, markup=False, highlight=False)
+
+
+class _PatientStream:
+    """A text stream that takes everything, whether or not it can be written."""
+
+    def __init__(self, stream: IO[str], on_loss: Callable[[OSError], None]) -> None:
+        self._stream = stream
+        self._on_loss = on_loss
+        self._is_lost = False
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what the stream itself has: encoding, isatty, fileno."""
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write, or give up writing for good."""
+        self._try(lambda: self._stream.write(text))
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush, or give up writing for good."""
+        self._try(self._stream.flush)
+
+    def _try(self, write: Callable[[], object]) -> None:
+        if self._is_lost:
+            return
+        try:
+            write()
+        except OSError as reason:
+            self._is_lost = True
+            _lead_nowhere(self._stream)
+            self._on_loss(reason)
+
+
+def _lead_nowhere(stream: IO[str]) -> None:
+    """Let the stream's file be the null device: what it still holds would fail once more when the process ends."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 @contextmanager

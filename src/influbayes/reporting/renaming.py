@@ -9,6 +9,7 @@ import ctypes
 import errno
 import os
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 _AT_FDCWD = -100
@@ -46,14 +47,14 @@ def swap_folders(first: Path, second: Path, *, aside: Path) -> None:
 
 
 def swap_in_steps(first: Path, second: Path, *, aside: Path) -> None:
-    """Exchange two folders by plain renames; at every moment both lie whole side by side."""
-    second.rename(aside)
-    try:
+    """Exchange two folders by plain renames; at every moment both lie whole side by side. A failure undoes all."""
+    with ExitStack() as undo:
+        second.rename(aside)
+        undo.callback(aside.rename, second)
         first.rename(second)
-    except OSError:
-        aside.rename(second)
-        raise
-    aside.rename(first)
+        undo.callback(second.rename, first)
+        aside.rename(first)
+        undo.pop_all()
 
 
 def _call_renameat2(source: Path, target: Path, flag: int) -> bool:

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from influbayes.errors import IncompleteRun, OutputError
+from influbayes.errors import IncompleteRun, Interrupted, OutputError
+from influbayes.reporting.interrupts import hold_interrupts
 from influbayes.reporting.renaming import rename_new, swap_folders
 from influbayes.reporting.run_lock import hold_lock, is_locked
 
@@ -28,16 +29,23 @@ MADE_BY = "influbayes"
 MANIFEST_VERSION = 1
 DEFAULT_PARENT = Path("runs")
 
+# A name of 255 bytes is the most that file systems allow, and the hidden siblings of a folder have longer names.
+_MOST_NAME_BYTES = 80
+
 Content = bytes | Callable[[Path], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunPlace:
-    """A reserved place: `final` is where the run will be, `temporary` where it is written. Held by a lock."""
+    """A reserved place: `final` is where the run will be, `temporary` where it is written. Held by a lock.
+
+    `identity` is the device and inode of the folder that is written, by which it is known after the rename.
+    """
 
     final: Path
     temporary: Path
     overwrite: bool
+    identity: tuple[int, int]
 
 
 @contextmanager
@@ -66,24 +74,27 @@ def reserve_run(
     ------
     OutputError
         The place is taken, locked by another run, not writable or too small.
+    Interrupted
+        Instead of a KeyboardInterrupt that came after the run was published; the message says so.
     """
-    with ExitStack() as stack:
-        final = _lock_place(stack, out, name)
-        _repair_place(final)
-        _check_place(final, overwrite=overwrite)
-        _check_space(final.parent, needed_bytes)
-        temporary = _name_sibling(final, "tmp")
-        try:
-            with _say_failure(temporary):
-                temporary.mkdir()
-            yield RunPlace(final=final, temporary=temporary, overwrite=overwrite)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+    place = None
+    try:
+        with ExitStack() as stack:
+            final = _lock_place(stack, out, name)
+            _repair_place(final)
+            _check_place(final, overwrite=overwrite)
+            _check_space(final.parent, needed_bytes)
+            place = _make_place(stack, final, overwrite=overwrite)
+            yield place
+    except KeyboardInterrupt as reason:
+        if place is None or not _is_published(place):
+            raise
+        raise Interrupted(say_published(place.final)) from reason
 
 
 def choose_folder(name: str, *, parent: Path = DEFAULT_PARENT) -> Path:
     """Return the first of parent/NAME, parent/NAME-2, ... that does not exist and no running process holds."""
-    safe = re.sub(r"[^\w.-]+", "-", name).strip(".-")[:80] or "run"
+    safe = _cut_name(re.sub(r"[^\w.-]+", "-", name).strip(".-")) or "run"
     root = Path(os.path.abspath(parent))
     number = 1
     while True:
@@ -122,9 +133,14 @@ def publish_run(place: RunPlace, files: Mapping[str, Content], *, facts: Mapping
     _check_place(place.final, overwrite=place.overwrite)
     with _say_failure(place.final):
         _sync_tree(place.temporary)
-        _move_into_place(place)
-        _sync_folder(place.final.parent)
+        with hold_interrupts():
+            _move_into_place(place)
     return place.final
+
+
+def say_published(folder: Path) -> str:
+    """Return what is said of an interrupt that came too late to stop a run."""
+    return f"interrupted, but the run was written already: {folder} is whole."
 
 
 def verify_run(path: str | Path) -> dict[str, Any]:
@@ -150,7 +166,8 @@ def verify_run(path: str | Path) -> dict[str, Any]:
 def _lock_place(stack: ExitStack, out: str | Path | None, name: str) -> Path:
     """Lock the place asked for, or the next free default: two runs that start together get two folders."""
     while True:
-        final = choose_folder(name) if out is None else Path(os.path.abspath(out))
+        with _say_failure(DEFAULT_PARENT if out is None else Path(out)):
+            final = choose_folder(name) if out is None else Path(os.path.abspath(out))
         with _say_failure(final.parent):
             final.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -160,6 +177,33 @@ def _lock_place(stack: ExitStack, out: str | Path | None, name: str) -> Path:
                 raise
         else:
             return final
+
+
+def _make_place(stack: ExitStack, final: Path, *, overwrite: bool) -> RunPlace:
+    """Make the hidden folder; the stack removes it, or the replaced run that has its name after a swap."""
+    temporary = _name_sibling(final, "tmp")
+    stack.callback(_remove_folder, temporary)
+    with _say_failure(temporary):
+        temporary.mkdir()
+        made = temporary.stat()
+    return RunPlace(final=final, temporary=temporary, overwrite=overwrite, identity=(made.st_dev, made.st_ino))
+
+
+def _remove_folder(folder: Path) -> None:
+    with hold_interrupts():
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_published(place: RunPlace) -> bool:
+    try:
+        found = place.final.lstat()
+    except OSError:
+        return False
+    return (found.st_dev, found.st_ino) == place.identity
+
+
+def _cut_name(name: str) -> str:
+    return name.encode("utf-8", "ignore")[:_MOST_NAME_BYTES].decode("utf-8", "ignore")
 
 
 def _name_sibling(final: Path, kind: str) -> Path:
@@ -212,16 +256,27 @@ def _find_foreign(folder: Path) -> str | None:
 
 
 def _check_space(folder: Path, needed: int) -> None:
-    free = shutil.disk_usage(folder).free
+    with _say_failure(folder):
+        free = shutil.disk_usage(folder).free
     if free < 3 * needed:
         raise OutputError(f"{folder}: {3 * needed:,} bytes are needed, {free:,} are free. Make room, or choose --out.")
 
 
 def _move_into_place(place: RunPlace) -> None:
-    if not os.path.lexists(place.final):
-        rename_new(place.temporary, place.final)
-        return
-    # After the swap the temporary name holds the old run, which `reserve_run` removes on its way out.
+    """Move the new run into place; where that cannot be made to last, move it back."""
+    with ExitStack() as undo:
+        if os.path.lexists(place.final):
+            # After the swap the temporary name holds the old run, which `reserve_run` removes on its way out.
+            _swap(place)
+            undo.callback(_swap, place)
+        else:
+            rename_new(place.temporary, place.final)
+            undo.callback(rename_new, place.final, place.temporary)
+        _sync_folder(place.final.parent)
+        undo.pop_all()
+
+
+def _swap(place: RunPlace) -> None:
     swap_folders(place.temporary, place.final, aside=_name_sibling(place.final, "old"))
 
 

@@ -10,11 +10,12 @@ import os
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from influbayes.errors import OutputError
+from influbayes.reporting.interrupts import hold_interrupts
 
 # A lock file without content is being written right now, or its writer was killed in between.
 _SECONDS_TO_WRITE = 10.0
@@ -29,12 +30,15 @@ def hold_lock(place: Path) -> Iterator[None]:
     OutputError
         Another living process holds it, or the file cannot be made.
     """
-    lock = name_lock(place)
-    _take_lock(lock, place)
+    lock, taken = name_lock(place), False
     try:
+        with hold_interrupts():
+            _take_lock(lock, place)
+            taken = True
         yield
     finally:
-        lock.unlink(missing_ok=True)
+        if taken:
+            _remove_lock(lock)
 
 
 def is_locked(place: Path) -> bool:
@@ -49,22 +53,24 @@ def name_lock(place: Path) -> Path:
 
 
 def _take_lock(lock: Path, place: Path) -> None:
-    for attempt in (1, 2):
-        try:
-            _create_lock(lock)
-        except FileExistsError:
-            if attempt == 2 or not _is_stale(lock):
-                raise OutputError(_say_held(lock, place)) from None
-            _remove_stale(lock)
-        except OSError as error:
-            message = f"{lock}: could not be made ({error.strerror}). Choose another --out."
-            raise OutputError(message) from error
-        else:
+    try:
+        if _create_lock(lock):
             return
+        if _is_stale(lock):
+            _remove_stale(lock)
+            if _create_lock(lock):
+                return
+    except OSError as error:
+        raise OutputError(f"{lock}: could not be made ({error.strerror}). Choose another --out.") from error
+    raise OutputError(_say_held(lock, place))
 
 
-def _create_lock(lock: Path) -> None:
-    handle = os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+def _create_lock(lock: Path) -> bool:
+    """Make the lock file; False where there is one already."""
+    try:
+        handle = os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+    except FileExistsError:
+        return False
     owner = {"pid": os.getpid(), "host": socket.gethostname(), "start": _find_start(os.getpid())}
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
@@ -72,6 +78,13 @@ def _create_lock(lock: Path) -> None:
     except OSError:
         lock.unlink(missing_ok=True)
         raise
+    return True
+
+
+def _remove_lock(lock: Path) -> None:
+    # A lock that cannot be removed is no reason to fail: with its process it dies, and the next run takes it over.
+    with suppress(OSError):
+        lock.unlink(missing_ok=True)
 
 
 def _remove_stale(lock: Path) -> None:

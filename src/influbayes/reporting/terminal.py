@@ -6,6 +6,8 @@ and never read as markup.
 
 from __future__ import annotations
 
+import re
+import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -35,6 +37,8 @@ _MOST_WITHHELD = 6
 _MOST_WARNINGS = 5
 _MOST_REASONS = 4
 _MOST_CONTRASTS = 12
+# Characters that mean nothing to a shell, at most in double quotes; the command is there to be pasted.
+_HARMLESS_PATH = re.compile(r"[\w@%+=:,./ -]+")
 
 
 def print_screen(results: Results, *, console: Console, paths: Mapping[str, str | Path] | None = None) -> None:
@@ -212,8 +216,8 @@ def _render_steps(results: Results) -> Iterator[RenderableType]:
 def _render_withheld(results: Results) -> Iterator[RenderableType]:
     if results["status"] == "withheld":
         return
-    # A headline repeats a comparison that is in the list anyway.
-    kinds = {"headline", "no_difference"}
+    # A headline repeats a comparison that is in the list anyway; so does what is concluded from several.
+    kinds = {"headline", "no_difference", "disagreement"}
     held = [row["text"] for row in results["statements"] if row["status"] == "withheld" and row["kind"] not in kinds]
     if held:
         yield Text("What is withheld, and why", style="bold yellow")
@@ -224,7 +228,9 @@ def _render_withheld(results: Results) -> Iterator[RenderableType]:
 
 def _render_notes(results: Results) -> Iterator[RenderableType]:
     kinds = {"disagreement", "misfit"}
-    notes = [row["text"] for row in results["statements"] if row["kind"] in kinds and row["status"] != "withheld"]
+    stated = [row for row in results["statements"] if row["kind"] in kinds and row["status"] != "withheld"]
+    # Two orders that differ by chance are told in the report; the screen keeps to those where a pair is told apart.
+    notes = [row["text"] for row in stated if row["kind"] != "disagreement" or not row["reasons"]]
     added = ("separation", "few_rows", "loo_k")
     warned = [row["meaning"] for row in results["diagnostics"] if row["name"] in added and row["status"] == "warn"]
     lines = list(dict.fromkeys([*notes, *warned]))
@@ -260,6 +266,8 @@ def _render_paths(paths: Mapping[str, str | Path]) -> Iterator[RenderableType]:
 def say_open(path: str) -> str:
     """Return the command that opens a page in the browser of this system."""
     opener = {"darwin": "open", "win32": "start"}.get(sys.platform, "xdg-open")
+    if sys.platform != "win32" and not _HARMLESS_PATH.fullmatch(path):
+        return f"{opener} {shlex.quote(path)}"
     return f'{opener} "{path}"' if " " in path else f"{opener} {path}"
 
 

@@ -54,12 +54,12 @@ def _ceil_percent(probability: float) -> str:
 
 
 def say_ratio(value: float) -> str:
-    """Return a ratio with two significant digits: "1.8", "0.56", "12"; near 1, where they say too little, "1.04"."""
+    """Return a ratio with two significant digits: "1.8", "0.56", "12"; near 1, where they say too little, "1.04", "1.27"."""
     if value < 0.001:
         return "below 0.001"
     if value >= 1000:
         return "above 1,000"
-    if 0.95 <= value < 1.095:
+    if 0.95 <= value < 1.395:
         return f"{value:.2f}"
     if value < 1:
         return f"{value:#.2g}"

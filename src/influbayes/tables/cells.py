@@ -9,21 +9,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from influbayes.tables.problems import Problem, Rule, compose_problem
+from influbayes.tables.problems import Problem, Rule, Unit, compose_problem
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
+
+MOST_LINES = 100_000  # lines one problem holds; the count stays that of all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextColumn:
     """Cells of one column: row i holds `values[codes[i]]`, as written in the file, and stands in line `lines[i]`.
 
-    `name` is ours, `header` the one in the file; `delimiter` decides whether a comma can be the decimal mark.
+    `name` is ours, `header` the one in the file; `delimiter` decides whether a comma can be the decimal mark; `unit`
+    is what `lines` counts.
     """
 
     name: str
@@ -33,6 +35,7 @@ class TextColumn:
     lines: IntArray
     codes: IntArray
     values: tuple[str, ...]
+    unit: Unit = "line"
 
     def count_values(self) -> IntArray:
         """Rows with each distinct value."""
@@ -63,23 +66,9 @@ class TextColumn:
             what=what,
             why=why,
             remedy=remedy,
-            lines=[int(line) for line in self.lines[places]],
+            lines=self.lines[places[:MOST_LINES]].tolist(),
+            count=len(places),
+            unit=self.unit,
             value=self.values[self.codes[places[0]]],
             example=example,
         )
-
-
-def make_column(
-    cells: Sequence[str], *, name: str, header: str, file: str, delimiter: str, lines: IntArray
-) -> TextColumn:
-    """Return the column of these cells, distinct values in order of appearance."""
-    codes, values = pd.factorize(np.array([*cells, ""], dtype=object)[:-1])
-    return TextColumn(
-        name=name,
-        header=header,
-        file=file,
-        delimiter=delimiter,
-        lines=lines,
-        codes=codes.astype(np.int64),
-        values=tuple(values.tolist()),
-    )

@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from influbayes.tables.problems import Problem, compose_problem, list_values, quote_value
+from influbayes.tables.problems import Problem, Unit, compose_problem, list_values, quote_value
 
 LONGEST_HEADER_LIST = 12
 
@@ -30,6 +30,7 @@ class _HeaderRow:
 
     file: str
     line: int
+    unit: Unit
     names: tuple[str, ...]
     keys: tuple[str, ...]
 
@@ -63,6 +64,7 @@ def find_columns(
     mapping: Mapping[str, str] | None = None,
     file: str = "",
     line: int = 1,
+    unit: Unit = "line",
 ) -> Headers:
     """Return where the wanted and the optional columns are.
 
@@ -74,8 +76,8 @@ def find_columns(
         Our column names; a wanted one that is absent is a problem.
     mapping
         Our name to the name in this file; it goes before a column of our name.
-    file, line
-        For the messages.
+    file, line, unit
+        For the messages; line 0 where the column names stand in no line.
 
     Returns
     -------
@@ -83,7 +85,8 @@ def find_columns(
         Problems: absent (IB-D14) with the nearest names, twice (IB-D15), alike but for case or blanks (IB-D16).
     """
     names = dict(mapping or {})
-    row = _HeaderRow(file=file, line=line, names=tuple(header), keys=tuple(normalise_header(name) for name in header))
+    keys = tuple(normalise_header(name) for name in header)
+    row = _HeaderRow(file=file, line=line, unit=unit, names=tuple(header), keys=keys)
     positions: dict[str, int] = {}
     problems: list[Problem] = list(_refuse_unknown_targets(row, names, (*wanted, *optional)))
     notices: list[Problem] = []
@@ -203,13 +206,14 @@ def _note_reading(row: _HeaderRow, theirs: str, place: int) -> list[Problem]:
 def _hint_no_header(row: _HeaderRow, problems: list[Problem]) -> list[Problem]:
     if not any(_looks_like_number(name) for name in row.names):
         return problems
+    place = f"{row.unit} {row.line} holds" if row.line else "the column names are"
     hint = compose_problem(
         "IB-D14",
         "refuse",
         file=row.file,
-        what=f"line {row.line} holds numbers, so it seems to be a row of data: {list_values(row.names)}",
-        why="The first line must hold the column names.",
-        remedy="Put a header line above it.",
+        what=f"{place} numbers, so it seems to be a row of data: {list_values(row.names)}",
+        why="The first line must hold the column names." if row.line else "The columns must have names.",
+        remedy="Put a header line above it." if row.line else "Name the columns.",
     )
     return [_put_on_line(hint, row.line, value=None), *problems]
 
@@ -225,6 +229,6 @@ def _put_on_line(problem: Problem, line: int, *, value: str | None) -> Problem:
         file=problem.file,
         message=problem.message,
         column=problem.column,
-        lines=(line,),
+        lines=(line,) if line else (),
         value=value,
     )

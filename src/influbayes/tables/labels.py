@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from influbayes.tables.problems import Problem, quote_value
 # Text that other readers turn into a missing value without a word; here it is a level.
 LOOKS_MISSING = frozenset(("na", "n/a", "#n/a", "nan", "-nan", "<na>", "null", "none", "nil"))
 ID_LIKE = re.compile(r"0[0-9]+|[0-9]{16,}")
+CUT_ID = re.compile(r"[0-9][.,][0-9]+[eE]\+[0-9]{2,}")  # what a spreadsheet makes of a long id
 LINE_BREAKS = re.compile(r"[\r\n\t]+")
 OUTCOME_WORDS = {"yes": 1, "no": 0, "true": 1, "false": 0}
 OUTCOME_NUMBER = re.compile(r"([01])(?:\.0*)?")
@@ -28,12 +30,13 @@ def read_labels(column: TextColumn, *, allow_empty: bool = False) -> tuple[TextC
     """Return the column with labels trimmed and in Unicode form NFC, and its problems and notices.
 
     Refused: empty labels (IB-D22) unless `allow_empty`. Said: "NA" and the like kept as a level (IB-D20), ids kept as
-    text (IB-D27), labels trimmed (IB-D28). Warned: labels alike but for case, accents or blanks (IB-D28).
+    text (IB-D27), labels trimmed (IB-D28). Warned: labels alike but for case, accents or blanks (IB-D28), ids that a
+    spreadsheet has cut to 1.78E+16 (IB-D27).
     """
     labels = [clean_label(value) for value in column.values]
     problems = [] if allow_empty else _refuse_empty(column, labels)
     cleaned = _merge_values(column, labels)
-    problems += _note_trimmed(column, labels)
+    problems += _note_trimmed(column, labels) + _warn_cut_ids(cleaned)
     if not allow_empty:
         problems += [*_note_missing_words(cleaned), *_warn_near_duplicates(cleaned)]
     return cleaned, problems + _note_ids(cleaned)
@@ -117,15 +120,7 @@ def _merge_values(column: TextColumn, labels: Sequence[str]) -> TextColumn:
     """The same rows with cleaned labels; values that became equal share a code."""
     distinct = {label: code for code, label in enumerate(dict.fromkeys(labels))}
     recode = np.array([distinct[label] for label in labels], dtype=np.int64)
-    return TextColumn(
-        name=column.name,
-        header=column.header,
-        file=column.file,
-        delimiter=column.delimiter,
-        lines=column.lines,
-        codes=recode[column.codes] if len(labels) else column.codes,
-        values=tuple(distinct),
-    )
+    return replace(column, codes=recode[column.codes] if len(labels) else column.codes, values=tuple(distinct))
 
 
 def _refuse_empty(column: TextColumn, labels: Sequence[str]) -> list[Problem]:
@@ -161,6 +156,16 @@ def _note_ids(column: TextColumn) -> list[Problem]:
     return [
         column.report("IB-D27", "accept", column.mark_rows(flags), what="ids read as text, digits kept as written,")
     ]
+
+
+def _warn_cut_ids(column: TextColumn) -> list[Problem]:
+    flags = [CUT_ID.fullmatch(label) is not None for label in column.values]
+    if not any(flags):
+        return []
+    what = "ids that a spreadsheet has turned into rounded numbers,"
+    why = "The last digits are lost, so two ids may have become one."
+    remedy = "Format the column as text where the ids come from, and export again."
+    return [column.report("IB-D27", "warn", column.mark_rows(flags), what=what, why=why, remedy=remedy)]
 
 
 def _warn_near_duplicates(column: TextColumn) -> list[Problem]:

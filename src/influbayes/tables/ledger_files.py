@@ -5,7 +5,7 @@ Takes a path and the name of the table; knows no other table.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
@@ -14,16 +14,16 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from influbayes.tables.cells import FloatArray, TextColumn, make_column
+from influbayes.tables.cells import FloatArray, IntArray, TextColumn
 from influbayes.tables.clocks import read_clocks
 from influbayes.tables.dates import read_dates
-from influbayes.tables.encoding import read_text
-from influbayes.tables.headers import find_columns
+from influbayes.tables.headers import Headers, find_columns
 from influbayes.tables.labels import clean_label, read_labels
 from influbayes.tables.numbers import read_numbers
-from influbayes.tables.problems import Problem
-from influbayes.tables.records import Records, split_records
+from influbayes.tables.problems import Problem, Unit, compose_problem
+from influbayes.tables.records import Flaw, Records
 from influbayes.tables.rows import find_totals, warn_repeats
+from influbayes.tables.sources import read_records
 
 Reading = Literal["id", "blank_id", "label", "blank_label", "count", "money", "date", "group"]
 
@@ -60,8 +60,24 @@ TABLES: Mapping[str, Mapping[str, Reading]] = {
     "payouts": {"influencer_id": "id", "basis": "label", "rate": "money", "orders": "count", "total_payout": "money"},
 }
 OPTIONAL: Mapping[str, tuple[str, ...]] = {"posts": ("caption",)}
-NUMERIC = ("count", "money", "group")
 GROUP_WORDS = {"0": 0.0, "0.0": 0.0, "control": 0.0, "1": 1.0, "1.0": 1.0, "exposed": 1.0}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Search:
+    """Under which names the columns of one table are looked for."""
+
+    name: str
+    mapping: Mapping[str, str]
+
+    def find(self, header: Sequence[str], *, file: str = "", line: int = 1, unit: Unit = "line") -> Headers:
+        """Where the columns are in a header."""
+        wanted, optional = tuple(TABLES[self.name]), OPTIONAL.get(self.name, ())
+        return find_columns(header, wanted, optional=optional, mapping=self.mapping, file=file, line=line, unit=unit)
+
+    def place(self, headers: Headers) -> dict[str, int]:
+        """Where those columns are that are read; an optional one is only known, so that it is not taken for another."""
+        return {name: place for name, place in headers.positions.items() if name in TABLES[self.name]}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -79,32 +95,57 @@ class RawTable:
 
 def read_table(path: Path, name: str, *, mapping: Mapping[str, str], today: date) -> RawTable:
     """Return one table of a ledger with its problems; the frame is empty where a column is missing."""
-    records = split_records(read_text(path))
-    kinds = TABLES[name]
-    optional = OPTIONAL.get(name, ())
-    headers = find_columns(
-        records.header, tuple(kinds), optional=optional, mapping=mapping, file=records.file, line=records.header_line
-    )
-    table = RawTable(name=name, file=records.file, rows_read=len(records.rows))
+    search = _Search(name=name, mapping=mapping)
+    records = read_records(path, lambda header: set(search.place(search.find(header)).values()))
+    headers = search.find(records.header, file=records.file, line=records.header_line, unit=records.unit)
+    table = RawTable(name=name, file=records.file, rows_read=len(records.lines))
     table.found += [*records.notices, *records.problems, *headers.problems, *headers.notices]
-    places = {column: place for column, place in headers.positions.items() if column in kinds}
+    records, places = _leave_flaws_out(table, records, search.place(headers))
     records = _leave_totals_out(table, records, places)
     table.found += _say_repeats(records, name)
     for column, place in places.items():
-        table.texts[column] = _take_column(records, column, place)
-    _convert(table, kinds, np.array(records.lines, dtype=np.int64), today)
+        table.texts[column] = records.take_column(place, column)
+    _convert(table, TABLES[name], records.lines, today)
     return table
+
+
+def _leave_flaws_out(table: RawTable, records: Records, places: Mapping[str, int]) -> tuple[Records, dict[str, int]]:
+    """Refuse what a workbook or a typed file holds that is no cell of a table; return what can still be looked at."""
+    names = {place: name for name, place in places.items()}
+    flaws = [flaw for flaw in records.flaws if flaw.place in names]
+    table.found += [_refuse_flaw(records, flaw, names[flaw.place]) for flaw in flaws]
+    flawed = [line for flaw in flaws for line in flaw.lines]
+    spoiled = {flaw.place for flaw in flaws if not flaw.lines}
+    kept = ~np.isin(records.lines, flawed)
+    return records.keep_rows(kept), {name: place for name, place in places.items() if place not in spoiled}
+
+
+def _refuse_flaw(records: Records, flaw: Flaw, name: str) -> Problem:
+    return compose_problem(
+        flaw.code,
+        "refuse",
+        file=records.file,
+        column=records.header[flaw.place].strip(),
+        what=flaw.what,
+        lines=flaw.lines,
+        value=flaw.value,
+        example=flaw.example,
+        why=flaw.why,
+        remedy=flaw.remedy.format(name=name),
+        unit=records.unit,
+    )
 
 
 def _leave_totals_out(table: RawTable, records: Records, places: Mapping[str, int]) -> Records:
     """Leave rows out that are the sum of the others; they are refused."""
-    if not records.rows:
+    if not len(records.lines):
         return records
     numeric = [place for column, place in places.items() if TABLES[table.name][column] in ("count", "money")]
     totals, said = find_totals(records, [i for i in range(len(records.header)) if i not in numeric], numeric)
     table.found += said
-    kept = [i for i in range(len(records.rows)) if i not in totals]
-    return replace(records, rows=[records.rows[i] for i in kept], lines=[records.lines[i] for i in kept])
+    kept = np.ones(len(records.lines), dtype=np.bool_)
+    kept[list(totals)] = False
+    return records.keep_rows(kept)
 
 
 def _say_repeats(records: Records, name: str) -> list[Problem]:
@@ -112,18 +153,7 @@ def _say_repeats(records: Records, name: str) -> list[Problem]:
     return warn_repeats(records, None) if name in ("tracking_data", "payouts") else []
 
 
-def _take_column(records: Records, name: str, place: int) -> TextColumn:
-    return make_column(
-        [row[place] for row in records.rows],
-        name=name,
-        header=records.header[place].strip(),
-        file=records.file,
-        delimiter=records.delimiter,
-        lines=np.array(records.lines, dtype=np.int64),
-    )
-
-
-def _convert(table: RawTable, kinds: Mapping[str, Reading], lines: np.ndarray, today: date) -> None:
+def _convert(table: RawTable, kinds: Mapping[str, Reading], lines: IntArray, today: date) -> None:
     series: dict[str, pd.Series] = {}
     for column, text in list(table.texts.items()):
         series["day" if kinds[column] == "date" else column] = _read_column(table, text, kinds[column], today)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Rule = Literal["refuse", "warn", "accept"]
+Unit = Literal["line", "row"]  # lines of a text file; rows of a sheet or of a table without a header line
 
 LONGEST_MESSAGE = 600
 LONGEST_VALUE = 40
@@ -26,7 +27,8 @@ class Problem:
 
     `code` is for example "IB-D34"; `lines` are lines of the file with the header as line 1 (all of them, `count` may be
     larger when lines are unknown); `value` is the first offending raw value; `message` is everything after
-    "CODE FILE, COLUMN: ", reason and remedy included, already quoted and at most 600 characters.
+    "CODE FILE, COLUMN: ", reason and remedy included, already quoted and at most 600 characters. For a workbook `lines`
+    are rows of the sheet, for Parquet and SQL numbers of rows from 1; the message says "row" there.
     """
 
     code: str
@@ -82,11 +84,12 @@ def quote_value(text: str, *, limit: int = LONGEST_VALUE) -> str:
     return f'"{escape_text(text, limit=limit)}"'
 
 
-def describe_lines(lines: Sequence[int]) -> str:
-    """Return "line 14" or "lines 14, 88, 201", at most five of them, then how many more there are."""
+def describe_lines(lines: Sequence[int], *, unit: Unit = "line", count: int | None = None) -> str:
+    """Return "line 14" or "lines 14, 88, 201", at most five of them, then how many more of `count` there are."""
+    whole = len(lines) if count is None else count
     shown = ", ".join(str(line) for line in lines[:EXAMPLES])
-    more = f" and {len(lines) - EXAMPLES:,} more" if len(lines) > EXAMPLES else ""
-    return f"line{'s' if len(lines) > 1 else ''} {shown}{more}"
+    more = f" and {whole - EXAMPLES:,} more" if whole > EXAMPLES else ""
+    return f"{unit}{'s' if whole > 1 else ''} {shown}{more}"
 
 
 def count_rows(count: int) -> str:
@@ -114,6 +117,7 @@ def compose_problem(
     value: str | None = None,
     example: str | None = None,
     count: int | None = None,
+    unit: Unit = "line",
 ) -> Problem:
     """Return a problem worded as all others: what and where, why it matters, what to do.
 
@@ -133,6 +137,8 @@ def compose_problem(
         What the first line holds, already quoted, for example ``Swipe_Ups=120, Story_Views=100``; "" shows nothing.
     count
         Rows concerned, where that is not the number of `lines`.
+    unit
+        What `lines` counts.
 
     Returns
     -------
@@ -141,7 +147,7 @@ def compose_problem(
     """
     found = sorted(lines)
     shown = example if example is not None else ("" if value is None else quote_value(value))
-    first_sentence = f"{what}{_place(found, shown)}."
+    first_sentence = f"{what}{_place(found, shown, unit, max(count or 0, len(found)))}."
     rest = " ".join(part for part in (why, remedy, NOTHING_FITTED if rule == "refuse" else "") if part)
     room = LONGEST_MESSAGE - len(_prefix(code, file, column)) - len(rest) - 1
     if len(first_sentence) > room:
@@ -168,13 +174,13 @@ def _prefix(code: str, file: str, column: str | None) -> str:
     return f"{code} {name}: " if not column else f"{code} {name}, {escape_text(column)}: "
 
 
-def _place(lines: Sequence[int], example: str) -> str:
+def _place(lines: Sequence[int], example: str, unit: Unit, count: int) -> str:
     if not lines:
         return f": {example}" if example else ""
-    if len(lines) == 1:
-        return f" in 1 row (line {lines[0]}{': ' if example else ''}{example})"
-    tail = f"; line {lines[0]}: {example}" if example else ""
-    return f" in {count_rows(len(lines))} ({describe_lines(lines)}{tail})"
+    if count == 1:
+        return f" in 1 row ({unit} {lines[0]}{': ' if example else ''}{example})"
+    tail = f"; {unit} {lines[0]}: {example}" if example else ""
+    return f" in {count_rows(count)} ({describe_lines(lines, unit=unit, count=count)}{tail})"
 
 
 def _escape_character(character: str) -> str:

@@ -1,12 +1,12 @@
-"""Files to checked tables of posts: the flow from bytes to a `PostsTable`, every problem found in one pass.
+"""Files to checked tables of posts: the flow from a source to a `PostsTable`, every problem found in one pass.
 
-Takes a path, the wanted columns and a mapping; knows no model.
+Takes a path or a query, the wanted columns and a mapping; knows no model and no file format.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
@@ -14,17 +14,16 @@ import numpy as np
 import pandas as pd
 
 from influbayes.errors import DataRefused, UsageError
-from influbayes.tables.cells import BoolArray, FloatArray, TextColumn, make_column
+from influbayes.tables.cells import BoolArray, FloatArray, TextColumn
 from influbayes.tables.dates import DateArray, read_dates
 from influbayes.tables.digest import digest_table
-from influbayes.tables.encoding import read_text
 from influbayes.tables.fees import read_fees
-from influbayes.tables.headers import find_columns
+from influbayes.tables.headers import Headers, find_columns
 from influbayes.tables.labels import read_labels, read_outcome
 from influbayes.tables.numbers import Kind, read_numbers
 from influbayes.tables.posts import PostColumns, PostsTable
-from influbayes.tables.problems import Problem, sort_problems
-from influbayes.tables.records import Records, split_records
+from influbayes.tables.problems import Problem, Unit, compose_problem, sort_problems
+from influbayes.tables.records import Flaw, Records
 from influbayes.tables.rows import (
     find_totals,
     judge_tiers,
@@ -34,11 +33,42 @@ from influbayes.tables.rows import (
     warn_repeats,
     warn_without_swipe,
 )
+from influbayes.tables.sources import read_records
 
 POST_ID, CREATOR, POST_DATE, FEE = "Post_ID", "Creator_ID", "Post_Date", "Fee"
 VIEWS, SWIPES, TIER = "Story_Views", "Swipe_Ups", "Influencer_Tier"
 KNOWN_COLUMNS = (POST_ID, CREATOR, POST_DATE, FEE)
 COUNT_COLUMNS = frozenset(("Story_Views", "Swipe_Ups", "reach", "likes", "comments"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wanted:
+    """Which columns are looked for, and under which names."""
+
+    columns: PostColumns
+    mapping: Mapping[str, str]
+
+    @property
+    def optional(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((*self.columns.optional_labels, *KNOWN_COLUMNS)))
+
+    def find(self, header: Sequence[str], *, file: str = "", line: int = 1, unit: Unit = "line") -> Headers:
+        """Where the columns are in a header."""
+        standard = (*PostColumns().required, *COUNT_COLUMNS)
+        names = {
+            ours: theirs
+            for ours, theirs in self.mapping.items()
+            if ours in (*self.columns.required, *self.optional) or ours not in standard
+        }
+        return find_columns(
+            header,
+            self.columns.required,
+            optional=self.optional,
+            mapping=names,
+            file=file,
+            line=line,
+            unit=unit,
+        )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -60,12 +90,14 @@ def read_posts(
     mapping: Mapping[str, str] | None = None,
     today: date | None = None,
 ) -> PostsTable:
-    """Return the checked table of posts of a CSV or TSV file.
+    """Return the checked table of posts of a CSV, TSV, Parquet or XLSX file, or of a query.
 
     Parameters
     ----------
     source
-        Path of the file. Encoding and delimiter are found out and said; the first line holds the column names.
+        Path of the file, or ``sql:FILE::SELECT ...`` for a DuckDB or SQLite file, which is only read. Of a text file
+        encoding and delimiter are found out and said, and the first line holds the column names; of a workbook the
+        only sheet with data is read. The size does not matter as long as the columns used fit in memory.
     columns
         Which columns are wanted and how each is read; the standard columns of posts unless told. Other columns of the
         file are passed over.
@@ -78,8 +110,8 @@ def read_posts(
     -------
     PostsTable
         One row a post that can be used, in file order, with `rows_read` = `rows_used` + `rejected`; `notices` says
-        what was accepted or warned of. The digest does not depend on the order of rows or columns, the encoding, the
-        delimiter or the line ends.
+        what was accepted or warned of. `format` is csv, tsv, parquet, xlsx or sql. The digest does not depend on the
+        format, the order of rows or columns, the encoding, the delimiter or the line ends.
 
     Raises
     ------
@@ -94,10 +126,11 @@ def read_posts(
     """
     wanted = columns or PostColumns()
     _check_columns(wanted)
-    records = split_records(read_text(source))
+    search = _Wanted(columns=wanted, mapping=dict(mapping or {}))
+    records = read_records(source, lambda header: set(search.find(header).positions.values()))
     reading = _Reading(records=records, columns=wanted)
     reading.found += [*records.notices, *records.problems]
-    _locate_columns(reading, dict(mapping or {}))
+    _locate_columns(reading, search)
     _convert_columns(reading, today or date.today())
     rejected = _check_rows(reading)
     _refuse_if_any(reading.found)
@@ -111,50 +144,54 @@ def _check_columns(columns: PostColumns) -> None:
         raise UsageError("Give either a 0/1 outcome column, or successes and trials.")
 
 
-def _locate_columns(reading: _Reading, mapping: dict[str, str]) -> None:
-    """Find the columns by header, leave total rows out, and take the cells of each column apart."""
+def _locate_columns(reading: _Reading, search: _Wanted) -> None:
+    """Find the columns by header, leave flawed and total rows out, and take the cells of each column apart."""
     records, columns = reading.records, reading.columns
-    optional = tuple(dict.fromkeys((*columns.optional_labels, *KNOWN_COLUMNS)))
-    standard = (*PostColumns().required, *COUNT_COLUMNS)
-    names = {
-        ours: theirs
-        for ours, theirs in mapping.items()
-        if ours in (*columns.required, *optional) or ours not in standard
-    }
-    headers = find_columns(
-        records.header,
-        columns.required,
-        optional=optional,
-        mapping=names,
-        file=records.file,
-        line=records.header_line,
-    )
+    headers = search.find(records.header, file=records.file, line=records.header_line, unit=records.unit)
     reading.found += [*headers.problems, *headers.notices]
-    places = headers.positions
+    spoiled = _leave_out_flaws(reading, headers.positions)
+    places = {name: place for name, place in headers.positions.items() if place not in spoiled}
     numeric = [places[name] for name in (*columns.outcomes, *columns.numeric, FEE) if name in places]
     worded = [place for place in range(len(records.header)) if place not in numeric]
-    totals, said = find_totals(records, worded, numeric) if records.rows else (set(), [])
+    totals, said = find_totals(reading.records, worded, numeric) if len(reading.records.lines) else (set(), [])
     reading.found += said
     _leave_out(reading, totals)
     for name, place in places.items():
-        reading.texts[name] = _take_column(reading.records, name, place)
+        reading.texts[name] = reading.records.take_column(place, name)
 
 
-def _leave_out(reading: _Reading, totals: set[int]) -> None:
-    records = reading.records
-    kept = [i for i in range(len(records.rows)) if i not in totals]
-    reading.records = replace(records, rows=[records.rows[i] for i in kept], lines=[records.lines[i] for i in kept])
+def _leave_out_flaws(reading: _Reading, positions: Mapping[str, int]) -> set[int]:
+    """Refuse the flaws of columns in use; leave their rows out, and return the columns that cannot be read at all."""
+    names = {place: name for name, place in positions.items()}
+    flaws = [flaw for flaw in reading.records.flaws if flaw.place in names]
+    reading.found += [_report_flaw(reading.records, flaw, names[flaw.place]) for flaw in flaws]
+    lines = {line for flaw in flaws for line in flaw.lines}
+    if lines:
+        _leave_out(reading, set(np.flatnonzero(np.isin(reading.records.lines, list(lines))).tolist()))
+    return {flaw.place for flaw in flaws if not flaw.lines}
 
 
-def _take_column(records: Records, name: str, place: int) -> TextColumn:
-    return make_column(
-        [row[place] for row in records.rows],
-        name=name,
-        header=records.header[place].strip(),
+def _report_flaw(records: Records, flaw: Flaw, name: str) -> Problem:
+    return compose_problem(
+        flaw.code,
+        "refuse",
         file=records.file,
-        delimiter=records.delimiter,
-        lines=np.array(records.lines, dtype=np.int64),
+        column=records.header[flaw.place].strip(),
+        what=flaw.what,
+        lines=flaw.lines,
+        value=flaw.value,
+        example=flaw.example,
+        why=flaw.why,
+        remedy=flaw.remedy.format(name=name),
+        unit=records.unit,
     )
+
+
+def _leave_out(reading: _Reading, rows: set[int]) -> None:
+    if rows:
+        kept = np.ones(len(reading.records.lines), dtype=np.bool_)
+        kept[list(rows)] = False
+        reading.records = reading.records.keep_rows(kept)
 
 
 def _convert_columns(reading: _Reading, today: date) -> None:
@@ -197,7 +234,7 @@ def _check_rows(reading: _Reading) -> BoolArray:
 
 def _check_trials(reading: _Reading) -> BoolArray:
     successes, trials = reading.columns.successes, reading.columns.trials
-    none = np.zeros(len(reading.records.rows), dtype=np.bool_)
+    none = np.zeros(len(reading.records.lines), dtype=np.bool_)
     if successes is None or trials is None or not {successes, trials} <= reading.numbers.keys():
         return none
     numbers, texts = reading.numbers, reading.texts
@@ -221,7 +258,7 @@ def _finish(reading: _Reading, rejected: BoolArray) -> PostsTable:
         frame=frame,
         columns=reading.columns,
         file=reading.records.file,
-        format="tsv" if reading.records.delimiter == "\t" else "csv",
+        format=reading.records.format,
         digest=digest_table(frame),
         rows_read=len(rejected),
         rejected={"0 trials": int(rejected.sum())} if rejected.any() else {},
@@ -246,5 +283,5 @@ def _make_frame(reading: _Reading) -> pd.DataFrame:
     ones = np.ones(len(numbers[bought]))
     series["conversions"] = pd.Series(numbers[bought].astype(np.int64))
     series["trials"] = pd.Series((numbers[columns.trials] if columns.trials else ones).astype(np.int64))
-    series["line"] = pd.Series(np.array(reading.records.lines, dtype=np.int64))
+    series["line"] = pd.Series(reading.records.lines)
     return pd.DataFrame(series)

@@ -1,257 +1,198 @@
-"""Text to records: finds the delimiter, splits strictly, checks the width of every record against the header.
+"""Rows of text in columns: what every source of posts becomes before anything is checked.
 
-Takes decoded text; knows lines, quotes and widths; knows no column by name.
+Takes blocks of cells as text, whatever they were read from, and keeps of each wanted column its distinct values and
+one small number a row. Of the other columns it keeps what the checks across rows need: whether two rows are equal and
+whether a row says that it is a total. So memory grows with the rows and the distinct values, not with the file. Knows
+no column by name.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 
 from influbayes.errors import DataRefused
-from influbayes.tables.encoding import FileText
-from influbayes.tables.problems import Problem, compose_problem, quote_value
+from influbayes.tables.cells import BoolArray, IntArray, TextColumn
+from influbayes.tables.memory import refuse_if_too_large
+from influbayes.tables.problems import Problem, Unit, compose_problem
 
-DELIMITERS = (",", ";", "\t")
-DELIMITER_NAMES = {",": '","', ";": '";"', "\t": "TAB"}
-SEP_LINE = re.compile(r'"?sep=([,;\t])"?[ ,;\t]*(\r\n|\r|\n|$)', re.IGNORECASE)
+BLOCK_ROWS = 20_000
+MOST_COLUMNS = 16_384  # as in a workbook
+TOTAL = re.compile(
+    r"\s*(?:grand|sub|overall|report)?[ -]?"
+    r"(?:totals?|sums?|summe|gesamt|insgesamt|gesamtsumme|suma|somme|totale)\b.*",
+    re.IGNORECASE | re.DOTALL,
+)
+TOTAL_WORDS = ("total", "sum", "gesamt", "somme")
+
+Keep = Callable[[Sequence[str]], Collection[int]]  # header -> places of the columns whose cells are wanted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flaw:
+    """A fault of single cells, or of a whole column (no `lines`), that matters only if the column is used."""
+
+    place: int
+    what: str
+    code: str = "IB-D19"
+    lines: tuple[int, ...] = ()
+    value: str | None = None
+    example: str | None = None
+    why: str = ""
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodedCells:
+    """One column: row i holds `values[codes[i]]`."""
+
+    codes: NDArray[np.int32]
+    values: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Records:
-    """Header and rows of equal width as text, with the line each row starts in; problems found while splitting.
+    """Header and rows of equal width, and what was found while reading them.
 
-    `text` is the whole file as decoded, for searches that are quicker there than cell by cell.
+    `cells` holds the wanted columns by their place; `lines` where each row stands, counted in `unit`s, the header in
+    `header_line` (0 where it stands in no line); `fingerprints` are equal where whole rows are; `said_totals` maps a
+    row to the places of its cells that say "total"; `shown` holds single rows whole, the last one among them.
     """
 
     file: str
-    text: str
-    delimiter: str
+    format: str
     header: tuple[str, ...]
-    header_line: int
-    rows: list[list[str]]
-    lines: list[int]
+    cells: Mapping[int, CodedCells]
+    lines: IntArray
+    fingerprints: IntArray
+    said_totals: Mapping[int, tuple[int, ...]]
+    shown: Mapping[int, tuple[str, ...]]
+    delimiter: str = ","
+    header_line: int = 1
+    unit: Unit = "line"
     problems: tuple[Problem, ...] = ()
     notices: tuple[Problem, ...] = ()
+    flaws: tuple[Flaw, ...] = ()
+
+    def take_column(self, place: int, name: str) -> TextColumn:
+        """Return a wanted column as text cells, distinct values in order of appearance."""
+        found = self.cells[place]
+        codes, used = pd.factorize(found.codes)
+        return TextColumn(
+            name=name,
+            header=self.header[place].strip(),
+            file=self.file,
+            delimiter=self.delimiter,
+            unit=self.unit,
+            lines=self.lines,
+            codes=codes.astype(np.int64),
+            values=tuple(found.values[code] for code in used.tolist()),
+        )
+
+    def keep_rows(self, kept: BoolArray) -> Records:
+        """Return the records without the rows that are not marked."""
+        if kept.all():
+            return self
+        moved = {int(old): new for new, old in enumerate(np.flatnonzero(kept))}
+        return replace(
+            self,
+            cells={place: replace(found, codes=found.codes[kept]) for place, found in self.cells.items()},
+            lines=self.lines[kept],
+            fingerprints=self.fingerprints[kept],
+            said_totals={moved[i]: places for i, places in self.said_totals.items() if i in moved},
+            shown={moved[i]: row for i, row in self.shown.items() if i in moved},
+        )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Split:
-    """Every record that is not blank, the line it starts in, and the lines of records whose quotes do not pair."""
+@dataclass(slots=True)
+class _Coder:
+    """The distinct values of one column so far, and the blocks of codes."""
 
-    delimiter: str
-    rows: list[list[str]]
-    lines: list[int]
-    torn: list[int]
+    known: dict[str, int] = field(default_factory=dict)
+    blocks: list[NDArray[np.int32]] = field(default_factory=list)
 
-    def count_agreeing(self) -> int:
-        width = len(self.rows[0]) if self.rows else 0
-        return sum(len(row) == width for row in self.rows[1:])
+    def add_cells(self, cells: Sequence[str]) -> None:
+        codes, values = pd.factorize(np.array([*cells, ""], dtype=object)[:-1])
+        new = [self.known.setdefault(value, len(self.known)) for value in values.tolist()]
+        self.blocks.append(np.array(new, dtype=np.int32)[codes])
 
-
-def split_records(source: FileText) -> Records:
-    """Return the records of a text, the delimiter (comma, semicolon or TAB) taken from the whole file.
-
-    Blank lines are passed over. Rows of another width than the header are left out and refused as problems.
-
-    Raises
-    ------
-    DataRefused
-        Nothing but blank lines, or a header without a row below it (IB-D07).
-    """
-    text, notices, first_line = source.text, list(source.notices), 1
-    split = None
-    named = SEP_LINE.match(text)
-    if named:
-        text, first_line = text[named.end() :], 2
-        split = _split_text(text, named.group(1), first_line=first_line)
-        notices.append(_note_sep_line(source.file, named.group(1)))
-    split = split or _choose_split(text)
-    if split.torn and len(split.rows) < 2:
-        raise DataRefused([_report_torn(source.file, split.torn)])
-    if not split.rows:
-        raise _refuse_empty(source.file, "holds no header and no rows")
-    header, header_line = tuple(split.rows[0]), split.lines[0]
-    if len(split.rows) == 1:
-        raise _refuse_empty(source.file, f"no rows below the header in line {header_line}")
-    if split.delimiter != "," and not named:
-        what = f"delimiter {DELIMITER_NAMES[split.delimiter]}"
-        notices.append(compose_problem("IB-D03", "accept", file=source.file, what=what))
-    good, problems = _check_widths(source.file, split, text, first_line)
-    return Records(
-        file=source.file,
-        text=source.text,
-        delimiter=split.delimiter,
-        header=header,
-        header_line=header_line,
-        rows=[split.rows[i] for i in good],
-        lines=[split.lines[i] for i in good],
-        problems=tuple(problems),
-        notices=tuple(notices),
-    )
+    def finish(self) -> CodedCells:
+        codes = np.concatenate(self.blocks) if self.blocks else np.empty(0, dtype=np.int32)
+        return CodedCells(codes=codes, values=tuple(self.known))
 
 
-def _split_text(text: str, delimiter: str, *, first_line: int = 1) -> _Split:
-    # newline="" keeps the line ends: the reader then counts physical lines, also those inside quotes.
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=True)
-    rows: list[list[str]] = []
-    lines: list[int] = []
-    torn: list[int] = []
-    offset = first_line
-    while True:
-        start = reader.line_num
-        try:
-            for row in reader:
-                rows.append(row)
-                lines.append(start + offset)
-                start = reader.line_num
-        except csv.Error:
-            torn.append(start + offset)
-            continue
-        break
-    kept = [i for i, row in enumerate(rows) if not _is_blank(row)]
-    if len(kept) < len(rows):
-        rows, lines = [rows[i] for i in kept], [lines[i] for i in kept]
-    return _Split(delimiter=delimiter, rows=rows, lines=lines, torn=torn)
+class RecordCollector:
+    """Takes blocks of cells as they are read and gives the records at the end."""
+
+    def __init__(self, file: str, kept: Collection[int]) -> None:
+        self.rows = 0
+        self._file = file
+        self._coders = {place: _Coder() for place in sorted(kept)}
+        self._lines: list[IntArray] = []
+        self._fingerprints: list[IntArray] = []
+        self._said: dict[int, tuple[int, ...]] = {}
+        self._shown: dict[int, tuple[str, ...]] = {}
+        self._last: tuple[str, ...] = ()
+
+    def add_rows(self, rows: Sequence[Sequence[str]], lines: Sequence[int]) -> None:
+        """Take rows of equal width; `lines` says where each stands."""
+        if rows:
+            self.add_columns(list(zip(*rows, strict=True)), lines)
+
+    def add_columns(self, columns: Sequence[Sequence[str]], lines: Sequence[int]) -> None:
+        """Take a block of rows column by column."""
+        count = len(lines)
+        self._lines.append(np.array(lines, dtype=np.int64))
+        self._fingerprints.append(np.fromiter(map(hash, zip(*columns, strict=True)), dtype=np.int64, count=count))
+        for place, coder in self._coders.items():
+            coder.add_cells(columns[place])
+        self._note_totals(columns)
+        self._last = tuple(column[-1] for column in columns)
+        self.rows += count
+
+    def refuse_if_too_large(self, rows: int) -> None:
+        """Refuse (IB-D10) if so many rows do not fit in memory."""
+        refuse_if_too_large(self._file, rows=rows, columns=len(self._coders))
+
+    def finish(
+        self, *, format: str, header: Sequence[str], delimiter: str = ",", header_line: int = 1, unit: Unit = "line"
+    ) -> Records:
+        """Return the records of all blocks."""
+        none = np.empty(0, dtype=np.int64)
+        last = {self.rows - 1: self._last} if self.rows else {}
+        return Records(
+            file=self._file,
+            format=format,
+            header=tuple(header),
+            cells={place: coder.finish() for place, coder in self._coders.items()},
+            lines=np.concatenate([none, *self._lines]),
+            fingerprints=np.concatenate([none, *self._fingerprints]),
+            said_totals=self._said,
+            shown={**self._shown, **last},
+            delimiter=delimiter,
+            header_line=header_line,
+            unit=unit,
+        )
+
+    def _note_totals(self, columns: Sequence[Sequence[str]]) -> None:
+        found: dict[int, list[int]] = {}
+        for place, column in enumerate(columns):
+            text = "\n".join(column).casefold()
+            if any(word in text for word in TOTAL_WORDS):
+                for i, cell in enumerate(column):
+                    if TOTAL.fullmatch(cell):
+                        found.setdefault(i, []).append(place)
+        for i, places in sorted(found.items()):
+            self._said[self.rows + i] = tuple(places)
+            self._shown[self.rows + i] = tuple(column[i] for column in columns)
 
 
-def _is_blank(row: Sequence[str]) -> bool:
-    """A line without any character, or one of blanks and delimiters only, as spreadsheets leave below a table."""
-    return not row or (not row[0].strip() and not any(cell.strip() for cell in row))
-
-
-def _choose_split(text: str) -> _Split:
-    """Split by the delimiter under which most rows are as wide as the header, wider headers first."""
-    best: _Split | None = None
-    for delimiter in _order_delimiters(text):
-        split = _split_text(text, delimiter)
-        if best is None or _score(split) > _score(best):
-            best = split
-        if not split.torn and len(split.rows[0] if split.rows else ()) > 1 and _agrees(split):
-            return split
-    return best if best is not None else _split_text(text, ",")
-
-
-def _order_delimiters(text: str) -> list[str]:
-    first = next((line for line in io.StringIO(text, newline="") if line.strip()), "")
-    found = [delimiter for delimiter in DELIMITERS if delimiter in first] or [","]
-    return sorted(found, key=lambda delimiter: -first.count(delimiter))
-
-
-def _agrees(split: _Split) -> bool:
-    return split.count_agreeing() == len(split.rows) - 1
-
-
-def _score(split: _Split) -> tuple[bool, int, int]:
-    width = len(split.rows[0]) if split.rows else 0
-    return width > 1, split.count_agreeing() - len(split.torn), width
-
-
-def _check_widths(file: str, split: _Split, text: str, first_line: int) -> tuple[list[int], list[Problem]]:
-    width = len(split.rows[0])
-    good = [i for i in range(1, len(split.rows)) if len(split.rows[i]) == width]
-    wrong = [i for i in range(1, len(split.rows)) if len(split.rows[i]) != width]
-    problems = _report_widths(file, split, wrong, text, first_line) if wrong else []
-    if split.torn:
-        problems.append(_report_torn(file, split.torn))
-    return good, problems
-
-
-def _report_widths(file: str, split: _Split, wrong: list[int], text: str, first_line: int) -> list[Problem]:
-    physical = list(io.StringIO(text, newline=""))
-    kinds: dict[str, list[int]] = {}
-    for i in wrong:
-        raw = physical[split.lines[i] - first_line]
-        kinds.setdefault(_name_width_fault(split, i, raw), []).append(i)
-    makers = {"delimiter": _report_delimiters, "trailing": _report_trailing, "ragged": _report_ragged}
-    return [
-        makers[kind](file, split, rows, physical[split.lines[rows[0]] - first_line]) for kind, rows in kinds.items()
-    ]
-
-
-def _name_width_fault(split: _Split, i: int, raw: str) -> str:
-    width, row = len(split.rows[0]), split.rows[i]
-    if len(row) == 1 and _find_other_delimiter(raw, split.delimiter, width):
-        return "delimiter"
-    extra_is_empty = len(row) > width and not any(cell.strip() for cell in row[width:])
-    header_is_longer = len(row) == width - 1 and not split.rows[0][-1].strip()
-    return "trailing" if extra_is_empty or header_is_longer else "ragged"
-
-
-def _find_other_delimiter(raw: str, delimiter: str, width: int) -> str | None:
-    others = (other for other in DELIMITERS if other != delimiter)
-    return next((other for other in others if width > 1 and _width_of(raw, other) == width), None)
-
-
-def _width_of(raw: str, delimiter: str) -> int:
-    return len(next(iter(csv.reader([raw], delimiter=delimiter, skipinitialspace=True)), []))
-
-
-def _report_delimiters(file: str, split: _Split, rows: list[int], raw: str) -> Problem:
-    other = _find_other_delimiter(raw, split.delimiter, len(split.rows[0])) or ","
-    name, other_name = DELIMITER_NAMES[split.delimiter], DELIMITER_NAMES[other]
-    return compose_problem(
-        "IB-D03",
-        "refuse",
-        file=file,
-        what=f"the header is split by {name}, but {other_name} splits the values",
-        lines=[split.lines[i] for i in rows],
-        value=raw.rstrip("\r\n"),
-        why="One file has one delimiter.",
-        remedy=f"Write {name} in these rows too, or save the whole file again.",
-    )
-
-
-def _report_trailing(file: str, split: _Split, rows: list[int], raw: str) -> Problem:
-    width, found = len(split.rows[0]), len(split.rows[rows[0]])
-    return compose_problem(
-        "IB-D04",
-        "refuse",
-        file=file,
-        what=f"header {width} fields, rows {found}, the surplus field being empty,",
-        lines=[split.lines[i] for i in rows],
-        value=raw.rstrip("\r\n"),
-        why="Columns would shift by one without a word.",
-        remedy=f"Remove the {DELIMITER_NAMES[split.delimiter]} at the end of the longer lines.",
-    )
-
-
-def _report_ragged(file: str, split: _Split, rows: list[int], raw: str) -> Problem:
-    width, found = len(split.rows[0]), len(split.rows[rows[0]])
-    values = f"{found} value{'' if found == 1 else 's'}"
-    return compose_problem(
-        "IB-D05",
-        "refuse",
-        file=file,
-        what="not as many values as the header",
-        lines=[split.lines[i] for i in rows],
-        value=raw.rstrip("\r\n"),
-        example=f"{values}, header {width}: {quote_value(raw.strip())}",
-        why="It is not known which value belongs to which column.",
-        remedy=f"Complete the rows, remove footers, and quote values that hold {DELIMITER_NAMES[split.delimiter]}.",
-    )
-
-
-def _report_torn(file: str, torn: list[int]) -> Problem:
-    return compose_problem(
-        "IB-D05",
-        "refuse",
-        file=file,
-        what="quotes that do not pair up",
-        lines=torn,
-        why="The row cannot be split into values.",
-        remedy='Close each quoted value with ", and write a quote inside a quoted value as "".',
-    )
-
-
-def _refuse_empty(file: str, what: str) -> DataRefused:
+def refuse_empty(file: str, what: str) -> DataRefused:
+    """Return the refusal of a table without rows (IB-D07)."""
     remedy = "Give a file with one header line and one row for each post."
     return DataRefused([compose_problem("IB-D07", "refuse", file=file, what=what, remedy=remedy)])
-
-
-def _note_sep_line(file: str, delimiter: str) -> Problem:
-    what = f"line 1 ({quote_value('sep=' + delimiter)}) names the delimiter; the header is line 2"
-    return compose_problem("IB-D03", "accept", file=file, what=what)

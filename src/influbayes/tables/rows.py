@@ -5,24 +5,17 @@ Takes text columns and converted arrays side by side; knows the names of the sta
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import numpy as np
 
-from influbayes.tables.cells import BoolArray, FloatArray, IntArray, TextColumn
+from influbayes.tables.cells import MOST_LINES, BoolArray, FloatArray, IntArray, TextColumn
 from influbayes.tables.dates import DateArray
 from influbayes.tables.labels import fold_label
 from influbayes.tables.numbers import LARGEST, read_loosely
 from influbayes.tables.problems import Problem, compose_problem, quote_value
 from influbayes.tables.records import Records
 
-TOTAL = re.compile(
-    r"\s*(?:grand|sub|overall|report)?[ -]?"
-    r"(?:totals?|sums?|summe|gesamt|insgesamt|gesamtsumme|suma|somme|totale)\b.*",
-    re.IGNORECASE | re.DOTALL,
-)
-TOTAL_WORDS = ("total", "sum", "gesamt", "somme")
 FEWEST_ROWS_FOR_SUM = 2
 SHOWN_CREATORS = 4
 SHOWN_TIERS = 4
@@ -37,8 +30,9 @@ def find_totals(
     it (two, in a row that does not say so) is the sum of all other rows or of those since the last total; a row that
     only says so is warned of.
     """
-    said = _find_said_totals(records, text_places)
-    ordinary = np.ones(len(records.rows), dtype=np.bool_)
+    wanted = set(text_places)
+    said = sorted(i for i, places in records.said_totals.items() if wanted.intersection(places))
+    ordinary = np.ones(len(records.lines), dtype=np.bool_)
     ordinary[said] = False
     columns = [_ColumnSums(records, place, ordinary) for place in number_places]
     sums: list[int] = []
@@ -47,7 +41,7 @@ def find_totals(
         if any(column.is_sum(i, start) for column in columns):
             sums.append(i)
         start = i + 1
-    last = len(records.rows) - 1
+    last = len(records.lines) - 1
     if last not in said and sum(column.is_silent_sum(last) for column in columns) >= 2:
         sums.append(last)
     kept = [i for i in said if i not in set(sums)]
@@ -59,7 +53,8 @@ class _ColumnSums:
     """Numbers of one column, and their running sum and count over the rows that do not say they are a total."""
 
     def __init__(self, records: Records, place: int, ordinary: BoolArray) -> None:
-        self.numbers = _read_column_loosely([row[place] for row in records.rows])
+        found = records.cells[place]
+        self.numbers = _read_values_loosely(found.values)[found.codes]
         kept = np.where(ordinary & np.isfinite(self.numbers), self.numbers, 0.0)
         self.kept = kept
         self.sums = np.concatenate([[0.0], np.cumsum(kept)])
@@ -84,18 +79,11 @@ class _ColumnSums:
         return bool(claimed > others.max())
 
 
-def _find_said_totals(records: Records, places: Sequence[int]) -> list[int]:
-    text = records.text.casefold()
-    if not any(word in text for word in TOTAL_WORDS):
-        return []
-    return [i for i, row in enumerate(records.rows) if any(TOTAL.fullmatch(row[place]) for place in places)]
-
-
-def _read_column_loosely(cells: Sequence[str]) -> FloatArray:
+def _read_values_loosely(values: Sequence[str]) -> FloatArray:
     try:
-        numbers = np.array(list(map(float, cells)))
-    except ValueError:  # some cell is not plain
-        numbers = np.array([read_loosely(cell) for cell in cells])
+        numbers = np.array(list(map(float, values)), dtype=np.float64)
+    except ValueError:  # some value is not plain
+        numbers = np.array([read_loosely(value) for value in values], dtype=np.float64)
     return np.where(np.abs(numbers) <= LARGEST, numbers, np.nan)
 
 
@@ -105,8 +93,9 @@ def _refuse_totals(records: Records, rows: Sequence[int]) -> Problem:
         "refuse",
         file=records.file,
         what="a total: the sum of other rows",
-        lines=[records.lines[i] for i in rows],
-        value=records.delimiter.join(records.rows[rows[0]]),
+        lines=[int(records.lines[i]) for i in rows],
+        unit=records.unit,
+        value=records.delimiter.join(records.shown[rows[0]]),
         why="It would count every post twice.",
         remedy="Remove it.",
     )
@@ -118,41 +107,42 @@ def _warn_totals(records: Records, rows: Sequence[int]) -> Problem:
         "warn",
         file=records.file,
         what="says it is a total, but is not the sum of other rows, and is used as a post,",
-        lines=[records.lines[i] for i in rows],
-        value=records.delimiter.join(records.rows[rows[0]]),
+        lines=[int(records.lines[i]) for i in rows],
+        unit=records.unit,
+        value=records.delimiter.join(records.shown[rows[0]]),
         remedy="Remove it if it is not a post.",
     )
 
 
 def warn_repeats(records: Records, posts: TextColumn | None) -> list[Problem]:
     """Return warnings about repeated rows and repeated Post_IDs (IB-D29); none is removed."""
-    first: dict[tuple[str, ...], int] = {}
-    repeats = [i for i, row in enumerate(records.rows) if first.setdefault(tuple(row), i) != i]
+    _, first, same = np.unique(records.fingerprints, return_index=True, return_inverse=True)
+    origins = first[same]
+    repeats = np.flatnonzero(origins != np.arange(len(origins)))
     found: list[Problem] = []
-    if repeats:
-        origin = records.lines[first[tuple(records.rows[repeats[0]])]]
-        lines = [records.lines[i] for i in repeats]
+    if len(repeats):
         found.append(
             compose_problem(
                 "IB-D29",
                 "warn",
                 file=records.file,
                 what="repeats of an earlier row",
-                lines=lines,
-                value=records.delimiter.join(records.rows[repeats[0]]),
-                example=f"the same as line {origin}",
+                lines=records.lines[repeats[:MOST_LINES]].tolist(),
+                count=len(repeats),
+                unit=records.unit,
+                example=f"the same as {records.unit} {records.lines[origins[repeats[0]]]}",
                 why="Counted twice, a post makes the answer too sure. None was removed.",
                 remedy="Remove them if they are the same posts.",
             )
         )
-    return found + (_warn_repeated_ids(posts, set(repeats)) if posts else [])
+    return found + (_warn_repeated_ids(posts, repeats) if posts else [])
 
 
-def _warn_repeated_ids(posts: TextColumn, repeats: set[int]) -> list[Problem]:
+def _warn_repeated_ids(posts: TextColumn, repeats: IntArray) -> list[Problem]:
     later = np.ones(len(posts.codes), dtype=np.bool_)
     later[np.unique(posts.codes, return_index=True)[1]] = False
     later &= posts.mark_rows([bool(value) for value in posts.values])
-    later[list(repeats)] = False
+    later[repeats] = False
     if not later.any():
         return []
     why = "Two rows of one post make the answer too sure. None was removed."
