@@ -8,6 +8,7 @@ from importlib import import_module
 
 ENTRIES = {
     "fit": "which tiers, regions and creators bring purchases: fit a table of posts and write a report",
+    "roas": "what influencers return on their payouts, and incrementally: read a ledger and write a report",
     "attribute": "which channels stood on the way to a sign-up, by every rule, beside a model and a baseline",
     "plan": "which posts to buy for a budget, from a finished run and the fees",
     "calibrate": "check that the engine's intervals hold what they promise, by simulation",

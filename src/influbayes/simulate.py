@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from influbayes.errors import InflubayesError, OutputError
 
@@ -64,7 +64,24 @@ def _build_parser() -> argparse.ArgumentParser:
     sessions.add_argument("--sessions", type=int, default=3000, metavar="N", help="number of sessions")
     sessions.add_argument("--seed", type=int, default=20260101, metavar="S", help="whole number from 0")
     sessions.add_argument("--overwrite", action="store_true", help="replace FILE and its truth")
+    _add_ledger(tables)
     return parser
+
+
+def _add_ledger(tables: Any) -> None:
+    """Add the words of `influbayes simulate ledger`."""
+    ledger = tables.add_parser(
+        "ledger",
+        help="influencers, posts, orders and payouts, for influbayes roas",
+        description="Write the four tables of a ledger and truth.toml, what they were made from, into a new folder.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    ledger.add_argument("--out", type=Path, default=Path("ledger"), metavar="DIR", help="the folder to make")
+    ledger.add_argument("--influencers", type=int, default=60, metavar="N", help="number of influencers")
+    ledger.add_argument("--users", type=int, default=6000, metavar="N", help="users, two in five of them control")
+    ledger.add_argument("--campaigns", type=int, default=5, metavar="N", help="number of campaigns")
+    ledger.add_argument("--seed", type=int, default=20260101, metavar="S", help="whole number from 0")
+    ledger.add_argument("--overwrite", action="store_true", help="replace the tables in DIR")
 
 
 def _write_posts(arguments: argparse.Namespace) -> str:
@@ -96,7 +113,36 @@ def _write_sessions(arguments: argparse.Namespace) -> str:
     )
 
 
-_WRITERS = {"posts": _write_posts, "sessions": _write_sessions}
+def _write_ledger(arguments: argparse.Namespace) -> str:
+    """Simulate and write a ledger; return what to tell the user."""
+    out: Path = arguments.out
+    if out.exists() and not out.is_dir():
+        raise OutputError(f"{out} is a file. Give a folder: --out ledger.")
+    from influbayes.tables.ledger_simulation import render_ledger, simulate_ledger
+
+    simulated = simulate_ledger(
+        influencers=arguments.influencers, users=arguments.users, campaigns=arguments.campaigns, seed=arguments.seed
+    )
+    texts = {out / name: text for name, text in render_ledger(simulated).items()}
+    _make_folder(out, texts, overwrite=arguments.overwrite)
+    _write_whole(texts)
+    rows = len(simulated.tracking_data)
+    return (
+        f"Wrote {out}: {len(simulated.influencers):,} simulated influencers, {rows:,} rows of users and orders (seed "
+        f"{simulated.seed}), and truth.toml, what they were made from.\n"
+        f"Next: influbayes roas {out}"
+    )
+
+
+def _make_folder(out: Path, texts: Mapping[Path, str], *, overwrite: bool) -> None:
+    """Make the folder of a ledger, unless it holds one already."""
+    taken = [path for path in texts if path.exists()]
+    if taken and not overwrite:
+        raise OutputError(f"{taken[0]} exists already. Give another folder with --out, or --overwrite to replace it.")
+    try:
+        out.mkdir(exist_ok=True)
+    except OSError as reason:
+        raise OutputError(f"{out} cannot be made: {reason.strerror}. Give another --out.") from reason
 
 
 def _name_truth(out: Path) -> Path:
@@ -140,6 +186,9 @@ def _describe(simulated: SimulatedPosts, out: Path, beside: Path) -> str:
         f"Wrote {beside}: the truth they were made from.\n"
         f"Next: influbayes fit {out}"
     )
+
+
+_WRITERS = {"posts": _write_posts, "ledger": _write_ledger, "sessions": _write_sessions}
 
 
 if __name__ == "__main__":

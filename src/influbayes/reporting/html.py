@@ -114,7 +114,7 @@ def render_report(results: Mapping[str, Any], images: Mapping[str, bytes]) -> st
     return load_template().render(
         results=results,
         csp=CSP,
-        css=_read_part("report.css"),
+        css=read_part("report.css"),
         tables=found,
         decisions=chosen,
         contrasts=tables.tables_contrasts(results, estimates),
@@ -181,15 +181,15 @@ def _list_levels(results: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 @cache
-def load_template() -> Template:
-    """Return the template of the report; labels are always escaped, an unknown name is an error."""
-    return _make_environment().get_template("report.html.j2")
+def load_template(name: str = "report.html.j2") -> Template:
+    """Return the template of a report; labels are always escaped, an unknown name is an error."""
+    return _make_environment().get_template(name)
 
 
 def _make_environment() -> Environment:
     from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-    loader = FunctionLoader(_read_part)
+    loader = FunctionLoader(read_part)
     made = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     made.filters |= {"clean": strip_controls, "spoken": keep_together, "width": name_width}
     made.filters |= {"count": format_count, "number": format_number}
@@ -208,5 +208,6 @@ def name_width(text: str) -> str:
     return "short" if len(text) <= 20 else ""
 
 
-def _read_part(name: str) -> str:
+def read_part(name: str) -> str:
+    """Return the text of a template or of the style sheet."""
     return resources.files("influbayes.reporting").joinpath("templates", name).read_text(encoding="utf-8")

@@ -1,0 +1,436 @@
+"""Simulated ledgers with a stated truth: influencers who really differ, their posts, users, orders and payouts.
+
+Takes sizes, a seed and optionally a truth; makes the four tables, their CSV text and the truth as TOML. Some users buy
+nothing, some influencers have a control audience that was not exposed. Knows no model.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from influbayes.errors import UsageError
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+Rng = np.random.Generator
+
+FIRST_DAY = np.datetime64("2026-01-05")
+DAYS = 170
+LAST_POST = 150
+MOST_USERS = 5_000_000
+CATEGORIES = ("Beauty", "Fitness", "Food", "Travel")
+GENDERS = ("Female", "Male", "Other")
+GENDER_SHARES = (0.48, 0.42, 0.10)
+PLATFORMS = ("Instagram", "TikTok", "YouTube")
+TYPES = ("Mega", "Macro", "Micro")
+TYPE_SHARES = (0.15, 0.35, 0.50)
+TYPE_FOLLOWERS = (1_800_000, 320_000, 45_000)
+TYPE_AUDIENCE = (2.0, 1.2, 0.6)  # exposed users, relative
+PRODUCTS = ("Protein", "Shaker", "Vitamins")
+SOURCES = PLATFORMS
+POST_PAID_SHARE = 0.6
+CONTROL_SHARE = 0.4  # of all users
+TWICE_EXPOSED, BOTH_GROUPS, REFUNDED, TOO_EARLY = 0.03, 0.005, 0.01, 0.01
+EXTRA_ORDERS = 0.3  # mean of a Poisson: orders of a buyer beyond the first
+AUDIENCE_SD, PAYOUT_SD = 0.5, 0.45
+MEAN_LAG_DAYS = 12.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerTruth:
+    """What ledgers are simulated from; the defaults are the bundled tables'.
+
+    `conversion`: median probability that an exposed user buys; `conversion_sd`: sd of influencers on its log-odds.
+    `order_value`: median of what a buyer spends, in USD; `value_sd`: sd of influencers on its log; `value_cv`: sd over
+    mean of buyers within an influencer (log-normal). `control_conversion`, `control_sd`: the same for users not
+    exposed; what they spend has the same median and spread. `roas`: median return that payouts are set for.
+    """
+
+    conversion: float = 0.20
+    conversion_sd: float = 0.45
+    order_value: float = 52.0
+    value_sd: float = 0.20
+    value_cv: float = 0.80
+    control_conversion: float = 0.09
+    control_sd: float = 0.30
+    roas: float = 1.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulatedLedger:
+    """The four tables as frames, and the truth of each influencer (a frame in the order of `influencers`).
+
+    `returns` has id, exposed_users, conversion, spend_per_buyer, revenue (expected), control_conversion, control_spend,
+    payout, roas (expected revenue / payout, NaN where the payout is 0) and incremental_roas.
+    """
+
+    influencers: pd.DataFrame
+    posts: pd.DataFrame
+    tracking_data: pd.DataFrame
+    payouts: pd.DataFrame
+    returns: pd.DataFrame
+    truth: LedgerTruth
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Audience:
+    """Users of one group: the influencer of each, its user number, whether it bought, what it spent, orders."""
+
+    owner: IntArray
+    user: IntArray
+    orders: IntArray
+    revenue: FloatArray
+
+
+def simulate_ledger(
+    *,
+    influencers: int = 60,
+    users: int = 6000,
+    campaigns: int = 5,
+    seed: int = 20260101,
+    truth: LedgerTruth | None = None,
+) -> SimulatedLedger:
+    """Simulate the ledger of a campaign whose returns are known.
+
+    Parameters
+    ----------
+    influencers : int
+        From 2 to 100,000. Default 60.
+    users : int
+        Users in both groups together, at least four an influencer. Two in five are control. Default 6000.
+    campaigns : int
+        1 or more. Default 5.
+    seed : int
+        0 or more; the same seed gives the same tables.
+    truth : LedgerTruth, optional
+        Without it that of the bundled tables.
+
+    Returns
+    -------
+    SimulatedLedger
+
+    Raises
+    ------
+    UsageError
+        Where a size, the seed or the truth is not possible.
+
+    Examples
+    --------
+    >>> len(simulate_ledger(influencers=10, users=400).influencers)
+    10
+    """
+    truth = LedgerTruth() if truth is None else truth
+    _require_sizes(influencers, users, campaigns, seed)
+    _require_truth(truth)
+    people_rng, truth_rng, order_rng, payout_rng = np.random.default_rng(seed).spawn(4)
+    people = _simulate_people(influencers, people_rng)
+    posts = _simulate_posts(people, people_rng)
+    returns = _draw_returns(people, truth, truth_rng)
+    exposed, control = _simulate_audiences(people, returns, users, truth, order_rng)
+    tracking = _make_tracking(people, posts, exposed, control, campaigns, order_rng)
+    payouts = _simulate_payouts(people, posts, exposed, returns, truth, payout_rng)
+    return SimulatedLedger(
+        influencers=people,
+        posts=posts.drop(columns="owner"),
+        tracking_data=tracking,
+        payouts=payouts,
+        returns=_finish_returns(people, returns, exposed, payouts),
+        truth=truth,
+        seed=seed,
+    )
+
+
+def _require_sizes(influencers: int, users: int, campaigns: int, seed: int) -> None:
+    if not (2 <= influencers <= 100_000 and 4 * influencers <= users <= MOST_USERS and campaigns >= 1):
+        raise UsageError(
+            f"{users:,} users of {influencers:,} influencers in {campaigns:,} campaigns cannot be simulated. Give 2 to "
+            f"100,000 influencers, 4 to {MOST_USERS:,} users for each, and 1 or more campaigns."
+        )
+    if seed < 0:
+        raise UsageError(f"Seed {seed} is below 0. Give a whole number from 0.")
+
+
+def _require_truth(truth: LedgerTruth) -> None:
+    rates = (truth.conversion, truth.control_conversion)
+    sizes = (truth.order_value, truth.roas)
+    spreads = (truth.conversion_sd, truth.value_sd, truth.value_cv, truth.control_sd)
+    fits = all(0 < rate < 1 for rate in rates) and all(0 < size < np.inf for size in sizes)
+    if not (fits and all(0 <= spread < 5 for spread in spreads)):
+        raise UsageError("Rates lie between 0 and 1, order_value and roas above 0, spreads from 0 to 5.")
+
+
+def _name_rows(letter: str, count: int) -> list[str]:
+    width = len(str(count))
+    return [f"{letter}{number:0{width}d}" for number in range(1, count + 1)]
+
+
+def _simulate_people(count: int, rng: Rng) -> pd.DataFrame:
+    ids = _name_rows("i", count)
+    kind = rng.choice(len(TYPES), size=count, p=TYPE_SHARES)
+    followers = np.rint(np.array(TYPE_FOLLOWERS)[kind] * np.exp(0.3 * rng.standard_normal(count))).astype(np.int64)
+    return pd.DataFrame(
+        {
+            "id": ids,
+            "name": [f"Creator {name[1:]}" for name in ids],
+            "category": rng.choice(CATEGORIES, size=count),
+            "gender": rng.choice(GENDERS, size=count, p=GENDER_SHARES),
+            "follower_count": followers,
+            "platform": rng.choice(PLATFORMS, size=count),
+            "influencer_type": np.array(TYPES)[kind],
+        }
+    )
+
+
+def _simulate_posts(people: pd.DataFrame, rng: Rng) -> pd.DataFrame:
+    """Return one to five posts an influencer, in order of date; the first in the first 40 days."""
+    counts = 1 + rng.binomial(4, 0.45, size=len(people))
+    owner = np.repeat(np.arange(len(people)), counts)
+    first = np.zeros(len(owner), dtype=np.bool_)
+    first[np.concatenate([[0], np.cumsum(counts)[:-1]])] = True
+    day = np.where(first, rng.integers(0, 40, size=len(owner)), rng.integers(0, LAST_POST, size=len(owner)))
+    reach = np.rint(people["follower_count"].to_numpy()[owner] * rng.beta(4, 12, size=len(owner))).astype(np.int64)
+    engaged = rng.binomial(reach, rng.beta(6, 120, size=len(owner)))
+    comments = rng.binomial(engaged, 0.06)
+    posts = pd.DataFrame(
+        {
+            "influencer_id": people["id"].to_numpy()[owner],
+            "platform": people["platform"].to_numpy()[owner],
+            "date": (FIRST_DAY + day).astype(str),
+            "url": "",
+            "reach": reach,
+            "likes": engaged - comments,
+            "comments": comments,
+            "owner": owner,
+        }
+    ).sort_values(["date", "influencer_id", "reach"], kind="stable", ignore_index=True)
+    posts["url"] = [f"post/{name}" for name in _name_rows("", len(posts))]
+    return posts
+
+
+def _draw_returns(people: pd.DataFrame, truth: LedgerTruth, rng: Rng) -> pd.DataFrame:
+    """Return the true rates and order values of each influencer, rounded as the truth file states them."""
+    count = len(people)
+    exposed = _logistic(_logit(truth.conversion) + truth.conversion_sd * rng.standard_normal(count))
+    control = _logistic(_logit(truth.control_conversion) + truth.control_sd * rng.standard_normal(count))
+    value, base = (truth.order_value * np.exp(truth.value_sd * rng.standard_normal(count)) for _ in range(2))
+    return pd.DataFrame(
+        {
+            "id": people["id"],
+            "conversion": np.round(exposed, 6),
+            "spend_per_buyer": np.round(value, 4),
+            "control_conversion": np.round(control, 6),
+            "control_spend": np.round(base, 4),
+        }
+    )
+
+
+def _logit(probability: float) -> float:
+    return float(np.log(probability / (1 - probability)))
+
+
+def _logistic(eta: FloatArray) -> FloatArray:
+    return np.asarray(1 / (1 + np.exp(-eta)), dtype=np.float64)
+
+
+def _simulate_audiences(
+    people: pd.DataFrame, returns: pd.DataFrame, users: int, truth: LedgerTruth, rng: Rng
+) -> tuple[_Audience, _Audience]:
+    """Return the exposed and the control users, each with what it bought."""
+    kind = people["influencer_type"].map(dict(zip(TYPES, TYPE_AUDIENCE, strict=True))).to_numpy(np.float64)
+    weights = np.asarray(kind * np.exp(AUDIENCE_SD * rng.standard_normal(len(people))), dtype=np.float64)
+    controls = round(users * CONTROL_SHARE)
+    shared = round(BOTH_GROUPS * users)
+    exposed = _share_out(users - controls, weights, rng)
+    again = rng.permutation(users - controls)[: round(TWICE_EXPOSED * (users - controls))]
+    owner = np.concatenate([exposed, rng.integers(0, len(people), size=len(again))])
+    user = np.concatenate([np.arange(users - controls), again])
+    control_user = np.arange(users - controls, users)
+    control_user[:shared] = rng.permutation(users - controls)[:shared]
+    control_owner = _share_out(controls, weights, rng)
+    rates, control_rates = returns["conversion"].to_numpy(), returns["control_conversion"].to_numpy()
+    value, base = returns["spend_per_buyer"].to_numpy(), returns["control_spend"].to_numpy()
+    return (
+        _let_buy(owner, user, rates[owner], value[owner], truth, rng),
+        _let_buy(control_owner, control_user, control_rates[control_owner], base[control_owner], truth, rng),
+    )
+
+
+def _share_out(users: int, weights: FloatArray, rng: Rng) -> IntArray:
+    """Return the influencer of each user: one each, the rest unequally, in random order."""
+    counts = 1 + rng.multinomial(users - len(weights), weights / weights.sum())
+    return rng.permutation(np.repeat(np.arange(len(weights)), counts)).astype(np.int64)
+
+
+def _let_buy(
+    owner: IntArray, user: IntArray, rate: FloatArray, value: FloatArray, truth: LedgerTruth, rng: Rng
+) -> _Audience:
+    buys = rng.random(len(owner)) < rate
+    sd = np.sqrt(np.log1p(truth.value_cv**2))
+    spent = value * np.exp(sd * rng.standard_normal(len(owner)) - sd**2 / 2)
+    orders = 1 + rng.poisson(EXTRA_ORDERS, size=len(owner))
+    return _Audience(
+        owner=owner,
+        user=user,
+        orders=np.where(buys, orders, 0).astype(np.int64),
+        revenue=np.where(buys, np.maximum(np.round(spent, 2), 0.01), 0.0),
+    )
+
+
+def _make_tracking(
+    people: pd.DataFrame, posts: pd.DataFrame, exposed: _Audience, control: _Audience, campaigns: int, rng: Rng
+) -> pd.DataFrame:
+    names = _name_rows("u", int(max(exposed.user.max(), control.user.max())) + 1)
+    frames = [
+        _describe_rows(people, part, group, day, names, campaigns, rng)
+        for part, group, day in (
+            (exposed, 1, _place_after_posts(posts, exposed.owner, rng)),
+            (control, 0, rng.integers(0, DAYS, size=len(control.owner))),
+        )
+    ]
+    table = pd.concat(frames, ignore_index=True)
+    return table.sort_values(["date", "user_id", "influencer_id"], kind="stable", ignore_index=True)
+
+
+def _place_after_posts(posts: pd.DataFrame, owner: IntArray, rng: Rng) -> IntArray:
+    """Return the day of each exposed user: a few days after some post of its influencer, rarely before the first."""
+    order = np.argsort(posts["owner"].to_numpy(), kind="stable")
+    day = (posts["date"].to_numpy().astype("datetime64[D]") - FIRST_DAY).astype(np.int64)[order]
+    counts = np.bincount(posts["owner"], minlength=int(owner.max()) + 1)
+    start = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    chosen = start[owner] + np.floor(rng.random(len(owner)) * counts[owner]).astype(np.int64)
+    after = day[chosen] + np.floor(rng.exponential(MEAN_LAG_DAYS, size=len(owner))).astype(np.int64)
+    early = rng.random(len(owner)) < TOO_EARLY
+    return np.asarray(np.where(early, 0, np.minimum(after, DAYS - 1)), dtype=np.int64)
+
+
+def _describe_rows(
+    people: pd.DataFrame, part: _Audience, group: int, day: IntArray, names: list[str], campaigns: int, rng: Rng
+) -> pd.DataFrame:
+    count = len(part.owner)
+    bought = part.orders > 0
+    own = people["platform"].to_numpy()[part.owner]
+    source = np.where(rng.random(count) < 0.75, own, rng.choice(SOURCES, size=count))
+    return pd.DataFrame(
+        {
+            "source": source,
+            "campaign": np.array(_name_rows("Campaign ", campaigns))[rng.integers(0, campaigns, size=count)],
+            "influencer_id": people["id"].to_numpy()[part.owner],
+            "user_id": np.array(names, dtype=object)[part.user],
+            "product": np.where(bought, rng.choice(PRODUCTS, size=count), ""),
+            "date": (FIRST_DAY + day).astype(str),
+            "orders": part.orders,
+            "revenue": part.revenue,
+            "group": group,
+        }
+    )
+
+
+def _simulate_payouts(
+    people: pd.DataFrame, posts: pd.DataFrame, exposed: _Audience, returns: pd.DataFrame, truth: LedgerTruth, rng: Rng
+) -> pd.DataFrame:
+    """Return payouts near what the median influencer would earn back; the last influencer was paid nothing."""
+    count = len(people)
+    reached = np.bincount(exposed.owner, minlength=count)
+    orders = np.bincount(exposed.owner, weights=exposed.orders, minlength=count).astype(np.int64)
+    fair = reached * truth.conversion * truth.order_value / truth.roas * np.exp(PAYOUT_SD * rng.standard_normal(count))
+    by_post = (rng.random(count) < POST_PAID_SHARE) | (orders == 0)
+    made = np.bincount(posts["owner"], minlength=count)
+    rate = np.round(np.maximum(fair / np.where(by_post, made, np.maximum(orders, 1)), 1.0), 2)
+    rate[-1] = 0.0
+    times = np.where(by_post, made, orders)
+    rows = [
+        (people["id"].iloc[i], "post" if by_post[i] else "order", rate[i], int(orders[i]), round(rate[i] * times[i], 2))
+        for i in range(count)
+    ]
+    return pd.DataFrame(
+        _split_some(rows, made, by_post), columns=["influencer_id", "basis", "rate", "orders", "total_payout"]
+    )
+
+
+def _split_some(
+    rows: list[tuple[str, str, float, int, float]], made: IntArray, by_post: npt.NDArray[np.bool_]
+) -> list[tuple[str, str, float, int, float]]:
+    """Pay every fifth influencer with several posts in two parts."""
+    split: list[tuple[str, str, float, int, float]] = []
+    for i, (name, basis, rate, orders, total) in enumerate(rows):
+        if i % 5 == 0 and by_post[i] and made[i] > 1:
+            split += [(name, basis, rate, orders, rate), (name, basis, rate, 0, round(total - rate, 2))]
+        else:
+            split.append((name, basis, rate, orders, total))
+    return split
+
+
+def _finish_returns(
+    people: pd.DataFrame, returns: pd.DataFrame, exposed: _Audience, payouts: pd.DataFrame
+) -> pd.DataFrame:
+    reached = np.bincount(exposed.owner, minlength=len(people))
+    paid = payouts.groupby("influencer_id")["total_payout"].sum().reindex(people["id"]).to_numpy(np.float64)
+    spend = returns["spend_per_buyer"]
+    revenue = reached * returns["conversion"] * spend
+    base = reached * returns["control_conversion"] * returns["control_spend"]
+    ratio = np.where(paid > 0, paid, np.nan)
+    return returns.assign(
+        exposed_users=reached,
+        revenue=revenue,
+        payout=paid,
+        roas=revenue / ratio,
+        incremental_roas=(revenue - base) / ratio,
+    )
+
+
+def render_ledger(simulated: SimulatedLedger) -> dict[str, str]:
+    """Return file name -> text of the four tables and of the truth."""
+    tables = {
+        "influencers.csv": simulated.influencers,
+        "posts.csv": simulated.posts,
+        "tracking_data.csv": simulated.tracking_data,
+        "payouts.csv": simulated.payouts,
+    }
+    return {
+        **{name: _render_csv(frame) for name, frame in tables.items()},
+        "truth.toml": render_ledger_truth(simulated),
+    }
+
+
+def _render_csv(frame: pd.DataFrame) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(frame.columns)
+    writer.writerows(frame.itertuples(index=False))
+    return text.getvalue()
+
+
+def render_ledger_truth(simulated: SimulatedLedger) -> str:
+    """Return the truth as TOML: what was asked for, the totals, and the numbers of each influencer."""
+    truth, rows = simulated.truth, simulated.returns
+    total, base = rows["revenue"].sum(), rows["exposed_users"] * rows["control_conversion"] * rows["control_spend"]
+    payout = rows["payout"].sum()
+    head = [
+        "# What the tables beside this file were simulated from. conversion: probability that an exposed user buys;",
+        "# spend_per_buyer in USD; control_...: the same for users who were not exposed; revenue: expected of the",
+        "# users reached; roas = revenue / payout; incremental_roas: less what they would have bought unexposed.",
+        f"seed = {simulated.seed}",
+        f"influencers = {len(rows)}",
+        f"rows = {len(simulated.tracking_data)}",
+        *(f"{name} = {getattr(truth, name)!r}" for name in LedgerTruth.__slots__),
+        f"payout_total = {payout:.2f}",
+        f"roas_total = {total / payout:.6f}",
+        f"incremental_roas_total = {(total - base.sum()) / payout:.6f}",
+    ]
+    blocks = [_render_influencer(row) for row in rows.to_dict("records")]
+    return "\n".join([*head, "", *blocks]) + "\n"
+
+
+def _render_influencer(row: Mapping[Any, Any]) -> str:
+    keys = [key for key in row if key not in ("id", "revenue")]
+    numbers = ", ".join(f"{key} = {float(row[key]):.6g}" for key in keys if float(row[key]) == float(row[key]))
+    return f"{row['id']} = {{ {numbers} }}"
