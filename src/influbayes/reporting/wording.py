@@ -54,7 +54,7 @@ def _ceil_percent(probability: float) -> str:
 
 
 def say_ratio(value: float) -> str:
-    """Return a ratio with two significant digits: "1.8", "0.56", "12"; near 1, where they say too little, "1.04", "1.27"."""
+    """Return a ratio with two significant digits: "1.8", "0.56", "12"; near 1, where they say too little, "1.27"."""
     if value < 0.001:
         return "below 0.001"
     if value >= 1000:
