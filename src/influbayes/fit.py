@@ -42,11 +42,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     everything is withheld; 5 could not write, or the folder exists; 130 interrupted.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    arguments = build_parser().parse_args(words)
-    _escape_unprintable()
     try:
         with _stop_on_sigterm():
-            return run_fit(arguments, command=shlex.join(["influbayes", "fit", *words]))
+            _escape_unprintable()
+            return run_fit(build_parser().parse_args(words), command=shlex.join(["influbayes", "fit", *words]))
     except InflubayesError as reason:
         print(f"influbayes fit: {reason}", file=sys.stderr)
         return reason.exit_code
@@ -281,7 +280,8 @@ def _write_log(defect: Exception) -> str:
 def _escape_unprintable() -> None:
     """Print what the terminal's encoding does not hold as an escape: a label is no reason to fail."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+        # Errors other than strict are kept where every character has its bytes.
+        if isinstance(stream, io.TextIOWrapper) and (stream.errors == "strict" or stream.encoding.lower() != "utf-8"):
             stream.reconfigure(errors="backslashreplace")
 
 

@@ -1,4 +1,4 @@
-"""A run that is not whole is never taken for one: each kind of file cut short, changed, missing or of a later version."""
+"""A run that is not whole is never taken for one: files cut short, changed, missing or of a later version."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_what_is_no_run_folder_is_refused(tmp_path: Path, make: Callable[[Path],
         verify_run(tmp_path / "other")
 
 
-# --- files that are what the manifest says, and still no results -------------------------------------------------------
+# --- files that are what the manifest says, and still no results -----------------------------------------------------
 
 
 def sign_again(run: Path, name: str) -> None:

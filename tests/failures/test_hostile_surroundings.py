@@ -20,13 +20,13 @@ PROGRAM = str(Path(__file__).with_name("faked_entry.py"))
 
 
 def run_process(
-    results_file: Path, *words: str, shell: str = '"$@"', changes: dict[str, str | None] | None = None
+    results_file: Path, *words: str, line: str = '"$@"', changes: dict[str, str | None] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run the faked entry through a shell line in which "$@" is the call."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **(changes or {})}
     command = [sys.executable, PROGRAM, str(results_file), *words]
     return subprocess.run(
-        ["sh", "-c", shell, "sh", *command],
+        ["sh", "-c", line, "sh", *command],
         capture_output=True,
         text=True,
         check=False,
@@ -40,7 +40,7 @@ def run_process(
 
 
 @pytest.mark.parametrize(
-    ("shell", "said"),
+    ("line", "said"),
     [
         ('"$@" >&-', ""),
         ('"$@" | true; exit 0', ""),
@@ -55,15 +55,15 @@ def run_process(
     ids=["closed", "nobody reads", "broken pipe", "no input", "closed input", "full"],
 )
 def test_a_screen_that_cannot_be_printed_is_no_reason_to_fail(
-    shell: str, said: str, posts_csv: Path, results_file: Path, check_whole: Check
+    line: str, said: str, posts_csv: Path, results_file: Path, check_whole: Check
 ) -> None:
-    done = run_process(results_file, "posts.csv", "--out", "run", "--seed", "5", shell=shell)
+    done = run_process(results_file, "posts.csv", "--out", "run", "--seed", "5", line=line)
     assert (done.returncode, done.stderr) == (0, said)
     check_whole(seed=5)
 
 
 def test_a_refusal_without_standard_error_keeps_its_code(posts_csv: Path, results_file: Path) -> None:
-    done = run_process(results_file, "absent.csv", shell='"$@" 2>&-')
+    done = run_process(results_file, "absent.csv", line='"$@" 2>&-')
     assert done.returncode == 3
     assert "Traceback" not in done.stdout
 
@@ -80,14 +80,22 @@ LANGUAGES = {
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_labels_beyond_the_encoding_of_the_screen_are_escaped(
-    language: str, posts_csv: Path, results_file: Path, check_whole: Check
+    language: str,
+    posts_csv: Path,
+    results_file: Path,
+    check_whole: Check,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     frame = simulate_posts(posts=60, creators=15, seed=3).frame
     frame["Influencer_Tier"] = frame["Influencer_Tier"].replace("Micro", "微型 Größe 😀")
     frame.to_csv("Größe 微.csv", index=False)
-    words = ["Größe 微.csv", "--out", "run", "--seed", "5", "--reference", "Influencer_Tier=微型 Größe 😀"]
-    done = run_process(results_file, *words, changes=LANGUAGES[language])
+    renamed = tmp_path_factory.mktemp("renamed") / "results.json"
+    renamed.write_text(results_file.read_text(encoding="utf-8").replace("Micro", "微型 Größe 😀"), encoding="utf-8")
+    words = ["Größe 微.csv", "--out", "run", "--seed", "5"]
+    done = run_process(renamed, *words, changes=LANGUAGES[language])
     assert (done.returncode, done.stderr) == (0, "")
+    assert "vs Mega" in done.stdout
+    assert ("微型 Größe 😀 vs Mega" in done.stdout) == (language == "C")
     check_whole(seed=5, beside=("posts.csv", "Größe 微.csv"))
 
 

@@ -107,20 +107,26 @@ def test_an_interrupted_first_run_leaves_nothing(
 # --- holding interrupts ----------------------------------------------------------------------------------------------
 
 
-def test_the_first_interrupt_waits_for_the_end_of_the_block() -> None:
+def interrupt_a_block(*, times: int) -> list[str]:
+    """Tell the steps a block of `times` interrupts takes."""
     steps = []
-    with pytest.raises(KeyboardInterrupt), hold_interrupts():
-        signal.raise_signal(signal.SIGINT)
-        steps.append("after the signal")
-    assert steps == ["after the signal"]
+    try:
+        with hold_interrupts():
+            for time_ in range(times):
+                signal.raise_signal(signal.SIGINT)
+                steps.append(f"step {time_ + 1}")
+    except KeyboardInterrupt:
+        steps.append("interrupted")
+    return steps
+
+
+def test_the_first_interrupt_waits_for_the_end_of_the_block() -> None:
+    assert interrupt_a_block(times=1) == ["step 1", "interrupted"]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_the_second_interrupt_acts_at_once() -> None:
-    with pytest.raises(KeyboardInterrupt), hold_interrupts():
-        signal.raise_signal(signal.SIGINT)
-        signal.raise_signal(signal.SIGINT)
-        pytest.fail("the second one waited")
+    assert interrupt_a_block(times=3) == ["step 1", "interrupted"]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
@@ -136,9 +142,7 @@ def test_an_ignored_signal_stays_ignored() -> None:
 
 def test_other_threads_hold_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(interrupts.threading, "main_thread", lambda: None)
-    with pytest.raises(KeyboardInterrupt), hold_interrupts():
-        signal.raise_signal(signal.SIGINT)
-        pytest.fail("held")
+    assert interrupt_a_block(times=1) == ["interrupted"]
 
 
 # --- processes that are killed ---------------------------------------------------------------------------------------
@@ -153,6 +157,7 @@ from influbayes.pipeline import Settings  # loaded before the forks
 from influbayes.hierarchy import spec
 from influbayes.reporting import run_folder, terminal
 from influbayes.tables import reader
+import influbayes.inference.engine, influbayes.reporting.results, influbayes.reporting.progress, rich.console
 
 results, how_often, seed = json.loads(Path(sys.argv[1]).read_bytes()), int(sys.argv[2]), int(sys.argv[3])
 fake_study(setattr, {**results, "status": "ok"})["files"]["large.bin"] = bytes(300_000)
@@ -163,7 +168,12 @@ def start():
     child = os.fork()
     if child == 0:
         os.dup2(os.open("err", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
-        os._exit(fit.main(words))
+        try:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+            code = fit.main(words)
+        except KeyboardInterrupt:  # a step before the entry listens, or after it has ended
+            code = 130
+        sys.exit(code)  # not os._exit: what a process does at its end belongs to it
     return child
 
 started = time.monotonic()
@@ -171,14 +181,20 @@ assert os.waitpid(start(), 0)[1] == 0
 usual, counts = time.monotonic() - started, {}
 for _ in range(how_often):
     number = chance.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-    before = run_folder.verify_run("run")
+    run_folder.verify_run("run")
+    before = set(os.listdir())  # what an earlier SIGKILL left stays until a run gets as far as clearing it away
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     child = start()
     time.sleep(chance.uniform(0, 1.2 * usual))
     os.kill(child, number)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     run_folder.verify_run("run")
     said = Path("err").read_text()
-    left = sorted(path.name for path in Path().iterdir() if path.name not in ("run", "posts.csv", "err"))
+    left = sorted(path.name for path in Path().iterdir() if path.name not in {*before, "err"})
+    if code == 5:  # the run before was killed while it wrote its lock, which counts for ten seconds
+        assert "process unknown" in said, said
+        os.utime(".run.lock", (1, 1))
+        continue
     assert code in (0, 130, -number), (code, number)
     assert "Traceback" not in said, said
     # A signal before the entry listens, or SIGKILL at any time, ends the process; the next start clears up after it.
@@ -205,9 +221,9 @@ def kill_runs(results_file: Path, folder: Path, *, how_often: int, seed: int) ->
 
 
 def test_runs_killed_at_random_times_never_leave_a_torn_run(posts_csv: Path, results_file: Path) -> None:
-    found = kill_runs(results_file, posts_csv.parent, how_often=40, seed=1)
+    found = kill_runs(results_file, posts_csv.parent, how_often=25, seed=1)
     assert found["left"] == ["err", "posts.csv", "run"]
-    assert sum(found["counts"].values()) == 40
+    assert sum(found["counts"].values()) == 25
     verify_run(posts_csv.parent / "run")
 
 
@@ -226,8 +242,8 @@ def test_a_second_sigterm_ends_a_run_at_once_and_the_next_start_clears_up(
         "def swallow(path):\n"
         "    path.write_bytes(b'half')\n"
         "    for _ in range(2):\n"
-        "        print('WRITING', flush=True)\n"
         "        try:\n"
+        "            print('WRITING', flush=True)\n"
         "            time.sleep(60)\n"
         "        except BaseException:\n"
         "            pass\n"

@@ -72,7 +72,7 @@ def draw_calibration(analysis: ConversionAnalysis) -> Figure | None:
         _draw_calibration(ax, part)
     draw_note(
         figure,
-        "Line: share observed (isotonic fit). Band: 99 % of simulated fits. Marks: where posts lie.",
+        "Each post is predicted without its own outcome. Line: share observed (isotonic fit). Band: 99 % of simulated fits.",
         height,
     )
     return figure

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 Report = Callable[[str, float], None]
 
 _QUIET_SECONDS = 1.0
+_LEAST_COLUMNS = 40
 
 
 def make_console(*, on_loss: Callable[[OSError], None]) -> Console:
@@ -32,7 +33,11 @@ def make_console(*, on_loss: Callable[[OSError], None]) -> Console:
 
     # Without standard output (`>&-`) rich finds out by itself.
     file = None if sys.stdout is None else cast(IO[str], _PatientStream(sys.stdout, on_loss))
-    return Console(file=file, soft_wrap=False, emoji=False, markup=False, highlight=False)
+    console = Console(file=file, soft_wrap=False, emoji=False, markup=False, highlight=False)
+    # A narrower terminal (or one that says it has no columns at all) breaks the lines itself.
+    if console.width < _LEAST_COLUMNS:
+        console.width = _LEAST_COLUMNS
+    return console
 
 
 class _PatientStream:
