@@ -226,7 +226,7 @@ def test_options_reach_the_fit_and_the_results(
         ),
         (["--engine", "gibbs"], "argument --engine: invalid choice: 'gibbs'"),
         (["--draws", "many"], "argument --draws: invalid int value: 'many'"),
-        (["--fees", "x.csv"], "unrecognized arguments: --fees x.csv"),
+        (["--frees", "x.csv"], "unrecognized arguments: --frees x.csv"),
     ],
 )
 def test_a_call_that_is_off_is_code_2_and_leaves_nothing(

@@ -74,6 +74,16 @@ def build_parser() -> argparse.ArgumentParser:
         help="CSV, TSV, Parquet or XLSX file of posts, or sql:FILE::SELECT ...; without it the bundled sample",
     )
     add("--model", default="auto", metavar="auto|NAME|FILE", help="specification: auto (default), shipped name or file")
+    add(
+        "--ledger", metavar="DIR", help="build the posts from a folder of influencers, posts, tracking_data and payouts"
+    )
+    add(
+        "--window-days",
+        type=int,
+        default=7,
+        metavar="N",
+        help="days an order counts for the post before it (default: 7)",
+    )
     add("--out", metavar="DIR", help="run folder to make (default: runs/NAME, then runs/NAME-2, ...)")
     add(
         "--engine",
@@ -169,6 +179,8 @@ def _read(
     from influbayes.hierarchy.spec import choose_spec, load_spec, replace_references, required_columns
     from influbayes.tables.reader import read_posts
 
+    if arguments.ledger is not None:
+        return _read_ledger(arguments, references, mapping)
     asked = None if arguments.model == "auto" else load_spec(arguments.model)
     columns = None if asked is None else required_columns(asked)
     if arguments.posts is None:
@@ -177,6 +189,23 @@ def _read(
     else:
         posts = read_posts(arguments.posts, columns=columns, mapping=mapping)
     spec, choice = (asked, f"{asked.name}: asked for with --model.") if asked else choose_spec(posts)
+    return posts, replace_references(spec, references) if references else spec, choice
+
+
+def _read_ledger(
+    arguments: argparse.Namespace, references: dict[str, str], mapping: dict[str, str]
+) -> tuple[PostsTable, Specification, str]:
+    """Return posts built from a ledger, and the specification for them."""
+    from influbayes.hierarchy.spec import load_spec, replace_references
+    from influbayes.tables.ledger import read_ledger
+    from influbayes.tables.ledger_posts import build_posts
+
+    if arguments.posts is not None:
+        raise UsageError("Give either POSTS or --ledger DIR, not both.")
+    posts = build_posts(read_ledger(arguments.ledger, mapping=mapping), arguments.window_days)
+    asked = arguments.model != "auto"
+    spec = load_spec(arguments.model if asked else "conversion_ledger")
+    choice = f"{spec.name}: " + ("asked for with --model." if asked else "the posts were built from a ledger.")
     return posts, replace_references(spec, references) if references else spec, choice
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -145,7 +146,8 @@ def add_choices(
         scores = compare_specifications(posts, refit=refit)
         bought = next(fit.design for fit in fits if fit.design.question == "as_bought")
         if any(term.levels == "sample" for term in bought.factors):
-            plain = refit(build_design(posts, leave_out_samples(bought.specification), question="as_bought"))
+            with suppress(SamplingFailed):
+                plain = refit(build_design(posts, leave_out_samples(bought.specification), question="as_bought"))
     choices = make_choices(
         fits, posts, request=request, prob=analysis.prob, seed=analysis.seed, without_creators=plain, comparison=scores
     )

@@ -6,6 +6,7 @@ Takes fits of one table, or a callable that fits part of it; gives log scores wi
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,7 +14,7 @@ from scipy.special import expit, gammaln, logsumexp
 
 from influbayes.effects.criticism import take_rows
 from influbayes.effects.leave_one_out import estimate_pointwise_loo
-from influbayes.errors import UsageError
+from influbayes.errors import DataRefused, SamplingFailed, UsageError
 from influbayes.hierarchy.design import Design, FloatArray, IntArray, ModelRows, build_design
 from influbayes.hierarchy.posterior import Fit
 from influbayes.hierarchy.predict import linear_predictor
@@ -67,7 +68,8 @@ def compare_specifications(
 ) -> tuple[Score, ...]:
     """Fit shipped specifications to a table and compare them by leave-one-out, best first.
 
-    Those whose columns the table lacks are passed over, and of those that come to the same terms the first is kept.
+    Those whose columns or reference the table lacks, and those the engine cannot fit, are passed over; of those that come
+    to the same terms the first is kept. With fewer than two left there is nothing to compare, and nothing is returned.
     """
     fits: dict[str, Fit] = {}
     seen: set[object] = set()
@@ -75,12 +77,13 @@ def compare_specifications(
         spec = load_spec(name)
         spec = leave_out_after_purchase(spec) if question == "as_bought" else spec
         if set(required_columns(spec).labels) | set(required_columns(spec).numeric) <= set(posts.frame.columns):
-            design = build_design(posts, spec, question=question)
-            terms = (design.numerics, design.factors, design.interactions)
-            if terms not in seen:
-                seen.add(terms)
-                fits[name] = refit(design)
-    return compare_models(fits)
+            with suppress(DataRefused, SamplingFailed):
+                design = build_design(posts, spec, question=question)
+                terms = (design.numerics, design.factors, design.interactions)
+                if terms not in seen:
+                    seen.add(terms)
+                    fits[name] = refit(design)
+    return compare_models(fits) if len(fits) > 1 else ()
 
 
 def cross_validate(

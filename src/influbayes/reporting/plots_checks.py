@@ -72,7 +72,8 @@ def draw_calibration(analysis: ConversionAnalysis) -> Figure | None:
         _draw_calibration(ax, part)
     draw_note(
         figure,
-        "Each post is predicted without its own outcome. Line: share observed (isotonic fit). Band: 99 % of simulated fits.",
+        "Each post is predicted without its own outcome. Line: share observed (isotonic fit). "
+        "Band: 99 % of simulated fits.",
         height,
     )
     return figure

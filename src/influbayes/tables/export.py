@@ -87,7 +87,10 @@ def guard_text(text: str) -> str:
 
 
 def _is_kept(character: str) -> bool:
-    return character in LINE_STARTS or unicodedata.category(character) not in ("Cc", "Cs")
+    """Controls, lone surrogates and the two non-characters that XML forbids are dropped."""
+    return character in LINE_STARTS or not (
+        unicodedata.category(character) in ("Cc", "Cs") or character in ("\ufffe", "\uffff")
+    )
 
 
 def _is_blank(character: str) -> bool:
