@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -183,3 +184,12 @@ def test_with_a_quick_engine_creators_are_left_out_and_specifications_compared_b
     assert {row.source for row in choices.confidence} == {"refit"}
     assert choices.comparison[0].difference == 0
     assert {row.name for row in choices.comparison} > {"conversion", "conversion_creator"}
+
+
+def test_dependent_columns_have_no_regression_and_say_so(table):
+    frame = table.frame.assign(Twice=2.0 * table.frame["Swipe_Ups"])
+    spec = load_spec("conversion")
+    twice = replace(spec, numerics=(*spec.numerics, replace(spec.numerics[1], column="Twice")))
+    found = fit_frequentist(build_design(replace(table, frame=frame), twice))
+    assert (found.rows, found.exists) == ((), False)
+    assert found.notes[-1].startswith("Some columns are sums of others, so that only the priors tell them apart")

@@ -37,6 +37,11 @@ _RUNAWAY = 25.0
 _TOLERANCES = (1e-6, 1e-4)
 
 
+_DEPENDENT = (
+    "Some columns are sums of others, so that only the priors tell them apart: no regression without priors exists."
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frequentist:
     """Regressions of one design.
@@ -101,6 +106,8 @@ def fit_frequentist(
     """
     check_prob(prob)
     coding, notes = _code_fixed(design)
+    if np.linalg.matrix_rank(coding.X) < coding.X.shape[1]:
+        return Frequentist(rows=(), exists=False, separated=(), clusters=0, notes=(*notes, _DEPENDENT))
     contrasts = list_fixed_contrasts(design, coding)
     found = tuple(separated or ())
     exists = not found and (separated is not None or not _runs_away(coding.X, design))

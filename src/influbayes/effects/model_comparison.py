@@ -68,8 +68,8 @@ def compare_specifications(
 ) -> tuple[Score, ...]:
     """Fit shipped specifications to a table and compare them by leave-one-out, best first.
 
-    Those whose columns or reference the table lacks, and those the engine cannot fit, are passed over; of those that come
-    to the same terms the first is kept. With fewer than two left there is nothing to compare, and nothing is returned.
+    Those whose columns or reference the table lacks, and those the engine cannot fit, are passed over; of those that
+    come to the same terms the first is kept. With fewer than two left nothing is returned.
     """
     fits: dict[str, Fit] = {}
     seen: set[object] = set()

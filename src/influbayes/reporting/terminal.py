@@ -37,6 +37,8 @@ _MOST_WITHHELD = 6
 _MOST_WARNINGS = 5
 _MOST_REASONS = 4
 _MOST_CONTRASTS = 12
+_WIDTH = 80
+_PADDING = 10
 # Characters that mean nothing to a shell, at most in double quotes; the command is there to be pasted.
 _HARMLESS_PATH = re.compile(r"[\w@%+=:,./ -]+")
 
@@ -133,9 +135,12 @@ def _render_contrasts(results: Results) -> Iterator[RenderableType]:
         title_justify="left",
     )
     table.title_style = "bold"
-    table.add_column("", overflow="ellipsis", no_wrap=True, max_width=26)
-    for heading in ("per 100, as bought", "odds ratio, equal", "P as bought"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    headings = ("per 100, as bought", "odds ratio, equal", "P as bought")
+    widths = [max(len(heading), *(row[place].cell_len for row in shown)) for place, heading in enumerate(headings, 1)]
+    # A cut label is a nuisance, a cut number a wrong number: the labels take what room is left.
+    table.add_column("", overflow="ellipsis", no_wrap=True, max_width=max(8, _WIDTH - sum(widths) - _PADDING))
+    for heading, width in zip(headings, widths, strict=True):
+        table.add_column(heading, justify="right", no_wrap=True, min_width=width)
     for row in shown:
         table.add_row(*row)
     yield table
