@@ -24,7 +24,12 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 PICTURE = ROOT / "assets" / "contrasts.png"
-NOTEBOOKS = ("01_first_fit.ipynb", "02_reviewing_a_posterior.ipynb")
+NOTEBOOKS = (
+    "01_first_fit.ipynb",
+    "02_reviewing_a_posterior.ipynb",
+    "03_against_frequentist_fits.ipynb",
+    "04_what_to_buy.ipynb",
+)
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},

@@ -11,7 +11,12 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-NAMES = ("01_first_fit.ipynb", "02_reviewing_a_posterior.ipynb")
+NAMES = (
+    "01_first_fit.ipynb",
+    "02_reviewing_a_posterior.ipynb",
+    "03_against_frequentist_fits.ipynb",
+    "04_what_to_buy.ipynb",
+)
 RENEW = "run .venv/bin/python notebooks/refresh.py and look at what changed"
 LARGEST_PICTURE = 100_000
 MACHINE = re.compile(r"/(?:home|root|tmp|Users|work|var)/|0x[0-9a-f]{8,}|\bPID\b")
