@@ -29,13 +29,25 @@ NOTEBOOKS = (
     "02_reviewing_a_posterior.ipynb",
     "03_against_frequentist_fits.ipynb",
     "04_what_to_buy.ipynb",
+    "05_returns.ipynb",
+    "06_attribution.ipynb",
 )
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
 }
-# The notebooks read the sample and write their run beside it, so a copy needs these and nothing else.
-NEEDED = ("data/posts.csv", "data/posts_truth.toml")
+# The notebooks read the samples and write their runs beside them, so a copy needs these and nothing else.
+NEEDED = (
+    "data/posts.csv",
+    "data/posts_truth.toml",
+    "data/ledger/influencers.csv",
+    "data/ledger/payouts.csv",
+    "data/ledger/posts.csv",
+    "data/ledger/tracking_data.csv",
+    "data/ledger/truth.toml",
+    "data/sessions.csv",
+    "data/sessions_truth.toml",
+)
 COLOURS = 64
 
 
@@ -111,7 +123,7 @@ def find_part(text: str, name: str) -> str:
 
 
 def execute_notebook(notebook: str, folder: Path) -> Any:
-    """Run a notebook in `folder`/notebooks, beside a copy of the sample, and return it with its output.
+    """Run a notebook in `folder`/notebooks, beside a copy of the samples, and return it with its output.
 
     Raises
     ------

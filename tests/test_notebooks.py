@@ -11,12 +11,11 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-NAMES = (
-    "01_first_fit.ipynb",
-    "02_reviewing_a_posterior.ipynb",
-    "03_against_frequentist_fits.ipynb",
-    "04_what_to_buy.ipynb",
-)
+SAMPLING = ("01_first_fit.ipynb", "02_reviewing_a_posterior.ipynb")
+EXACT = ("03_against_frequentist_fits.ipynb", "04_what_to_buy.ipynb", "05_returns.ipynb", "06_attribution.ipynb")
+WRITING = EXACT[2:]
+"""Those that write a report beside the notebook."""
+NAMES = (*SAMPLING, *EXACT)
 RENEW = "run .venv/bin/python notebooks/refresh.py and look at what changed"
 LARGEST_PICTURE = 100_000
 MACHINE = re.compile(r"/(?:home|root|tmp|Users|work|var)/|0x[0-9a-f]{8,}|\bPID\b")
@@ -103,7 +102,14 @@ def test_every_section_is_introduced_in_words(name: str) -> None:
 def test_the_notebooks_run_one_after_the_other_and_show_what_is_stored(tmp_path: Path) -> None:
     """Numbers may differ in the last digits from one kind of machine to another, so kinds of output are compared."""
     refresh = load_refresh()
-    for name in NAMES:
+    for name in SAMPLING:
         ran = refresh.execute_notebook(name, tmp_path)
         assert outline(ran) == outline(read_notebook(name)), f"{name}: {RENEW}"
     assert (tmp_path / "runs/first_fit/report.html").is_file()
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_a_notebook_without_sampling_runs_and_shows_what_is_stored(name: str, tmp_path: Path) -> None:
+    ran = load_refresh().execute_notebook(name, tmp_path)
+    assert outline(ran) == outline(read_notebook(name)), f"{name}: {RENEW}"
+    assert len(list((tmp_path / "runs").glob("*/report.html"))) == (name in WRITING)
