@@ -341,6 +341,9 @@ SAID: dict[str, tuple[str, str, Injector]] = {
 }
 
 
+FAULT_NAMES = (*REFUSED, *SAID)
+
+
 def judge(draft: Draft, folder: Path) -> tuple[bool, tuple[Problem, ...]]:
     draft.write(folder)
     try:
@@ -362,15 +365,6 @@ def plant(fault: str, seed: int, folder: Path) -> tuple[Draft, bool, tuple[Probl
     return draft, *judge(draft, place)
 
 
-def list_outcomes(folder: Path) -> list[tuple[str, bool, bool, bool]]:
-    """Return fault, whether it was seen at all, whether its code and whether its place was right: a row a table."""
-    found = []
-    for fault in (*REFUSED, *SAID):
-        for seed in SEEDS:
-            found.append((fault, *score(fault, *plant(fault, seed, folder))))
-    return found
-
-
 def score(fault: str, draft: Draft, accepted: bool, problems: tuple[Problem, ...]) -> tuple[bool, bool, bool]:
     code = (REFUSED | SAID)[fault][0]
     rule = SAID[fault][1] if fault in SAID else "refuse"
@@ -386,7 +380,7 @@ def test_clean_ledger_passes_without_a_word(seed: int, tmp_path: Path) -> None:
     assert judge(draw_clean(seed), tmp_path) == (True, ())
 
 
-@pytest.mark.parametrize("fault", [*REFUSED, *SAID])
+@pytest.mark.parametrize("fault", FAULT_NAMES)
 def test_planted_ledger_fault_is_found_in_its_place(fault: str, tmp_path: Path) -> None:
     for seed in SEEDS:
         draft, accepted, problems = plant(fault, seed, tmp_path)

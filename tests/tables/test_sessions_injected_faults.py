@@ -231,6 +231,9 @@ SAID: dict[str, tuple[str, str, Injector]] = {
 }
 
 
+FAULT_NAMES = (*REFUSED, *SAID)
+
+
 def judge(draft: Draft, path: Path) -> tuple[bool, tuple[Problem, ...]]:
     path.write_text("".join(",".join(row) + "\n" for row in (draft.header, *draft.rows)), encoding="utf-8")
     try:
@@ -260,7 +263,7 @@ def test_clean_sessions_pass_without_a_word(seed: int, tmp_path: Path) -> None:
     assert judge(draw_clean(seed), tmp_path / "sessions.csv") == (True, ())
 
 
-@pytest.mark.parametrize("fault", [*REFUSED, *SAID])
+@pytest.mark.parametrize("fault", FAULT_NAMES)
 def test_planted_session_fault_is_found_in_its_place(fault: str, tmp_path: Path) -> None:
     for seed in SEEDS:
         draft, accepted, problems = plant(fault, seed, tmp_path)
