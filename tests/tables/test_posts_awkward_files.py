@@ -324,3 +324,124 @@ def test_the_real_story_table_is_read_without_a_word() -> None:
     assert (posts.rows_used, posts.notices) == (60, ())
     assert count_levels(posts, "Influencer_Tier") == {"Mega": 20, "Micro": 20, "Mid": 20}
     assert posts.frame["conversions"].sum() == 30
+
+
+WIDE_HEAD = "Creator_ID,Post_Date,Fee,Caption," + HEAD
+WIDE_ROWS = [
+    ["007", "2026-04-13", "1234.50", "Spring", "1", "18250", "640", "Mega", "US"],
+    ["0012", "2026-04-05", "310.25", "Sale", "0", "16500", "310", "Mid", "EU"],
+    ["03", "2026-05-30", "2500.75", "Bars", "1", "9200", "420", "NA", "España"],
+]
+WIDE = "\n".join([WIDE_HEAD, *(",".join(row) for row in WIDE_ROWS)]) + "\n"
+
+
+def export(
+    *,
+    delimiter: str = ",",
+    day: str = "%Y-%m-%d",
+    fee: str = "{}",
+    decimal: str = ".",
+    group: str = "",
+    yes: tuple[str, str] = ("0", "1"),
+    end: str = "\r\n",
+    encoding: str = "utf-8",
+    above: str = "",
+    below: str = "",
+    caption: str = "{}",
+) -> bytes:
+    """The wide table as a spreadsheet of some locale writes it."""
+
+    def write(text: str, places: int = 0) -> str:
+        made = f"{float(text):,.{places}f}".replace(",", "_").replace(".", decimal).replace("_", group)
+        return f'"{made}"' if delimiter in made else made
+
+    lines = [WIDE_HEAD.replace(",", delimiter)]
+    for row in WIDE_ROWS:
+        cells = [row[0], date.fromisoformat(row[1]).strftime(day), fee.format(write(row[2], 2))]
+        cells += [caption.format(row[3]), yes[int(row[4])], write(row[5]), write(row[6]), *row[7:]]
+        lines.append(delimiter.join(cells))
+    return (above + end.join(lines) + end + below).encode(encoding)
+
+
+DOTS, SLASHES, US_DAYS = "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y"
+SAME_EXPORTS: dict[str, bytes] = {
+    "de_DE": export(delimiter=";", day=DOTS, decimal=","),
+    "de_DE with byte-order mark": export(delimiter=";", day=DOTS, decimal=",", encoding="utf-8-sig"),
+    "de_DE in cp1252": export(delimiter=";", day=DOTS, decimal=",", encoding="cp1252"),
+    "de_DE with euros": export(delimiter=";", day=DOTS, decimal=",", fee="{} €"),
+    "de_DE with euros in cp1252": export(delimiter=";", day=DOTS, decimal=",", fee="{} €", encoding="cp1252"),
+    "de_DE with words": export(delimiter=";", day=DOTS, decimal=",", yes=("no", "yes")),
+    "de_CH with apostrophes": export(delimiter=";", day=DOTS, group="'", fee="CHF {}"),
+    "de_CH with curly apostrophes": export(delimiter=";", day=DOTS, group="\u2019"),
+    "fr_FR": export(delimiter=";", day=SLASHES, decimal=","),
+    "fr_FR with narrow blanks": export(delimiter=";", day=SLASHES, decimal=",", group="\u202f", fee="{} €"),
+    "fr_FR with wide blanks in cp1252": export(
+        delimiter=";", day=SLASHES, decimal=",", group="\u00a0", encoding="cp1252"
+    ),
+    "fr_FR in UTF-16 with semicolons": export(delimiter=";", day=SLASHES, decimal=",", encoding="utf-16"),
+    "en_GB": export(day=SLASHES),
+    "en_GB with pounds and groups": export(day=SLASHES, group=",")
+    .replace(b'"1,234.50"', '"£1,234.50"'.encode())
+    .replace(b"310.25", "£310.25".encode())
+    .replace(b'"2,500.75"', '"£2,500.75"'.encode()),
+    "en_GB with words": export(day=SLASHES, yes=("FALSE", "TRUE")),
+    "en_US": export(day=US_DAYS),
+    "en_US with groups": export(day=US_DAYS, group=","),
+    "en_US with dollars": export(day=US_DAYS, fee="${}"),
+    "en_IN with dashes in dates": export(day="%d-%m-%Y"),
+    "tr_TR": export(delimiter=";", day=DOTS, decimal=","),
+    "tr_TR with lira": export(delimiter=";", day=DOTS, decimal=",", fee="₺{}"),
+    "pl_PL with zloty": export(delimiter=";", day=DOTS, decimal=",", fee="{} zł"),
+    "sv_SE with kronor": export(delimiter=";", decimal=",", group="\u00a0", fee="{} kr"),
+    "ja_JP with slashes": export(day="%Y/%m/%d", encoding="utf-8-sig"),
+    "UTF-16 big-endian with semicolons": b"\xfe\xff" + export(delimiter=";", decimal=",", encoding="utf-16-be"),
+    "sep line with semicolons": export(delimiter=";", decimal=",", above="sep=;\r\n"),
+    "sep line with tabs": export(delimiter="\t", above="sep=\t\r\n"),
+    "CR only": export(end="\r"),
+    "line breaks in captions": export(caption='"{}\nnow, ""big"""'),
+    "CRLF in captions, semicolons": export(delimiter=";", decimal=",", caption='"{};\r\n\r\nnow"'),
+    "clock at midnight": export(day="%Y-%m-%d 00:00:00"),
+    "rows of semicolons below": export(delimiter=";", decimal=",", below=";;;;;;;;\r\n;;;;;;;;\r\n"),
+}
+
+
+@pytest.mark.parametrize("name", SAME_EXPORTS)
+def test_export_of_a_locale_gives_the_same_table(name: str, tmp_path: Path) -> None:
+    posts = read(tmp_path, SAME_EXPORTS[name])
+    plain = read(tmp_path, WIDE)
+    assert posts.digest == plain.digest
+    assert list(posts.frame["Creator_ID"]) == ["007", "0012", "03"]
+    assert posts.frame["Fee"].tolist() == [1234.5, 310.25, 2500.75]
+    assert not [notice for notice in posts.notices if notice.rule == "warn"]
+
+
+SUMS = ["2", "43950", "1370"]
+REFUSED_EXPORTS: dict[str, tuple[bytes | str, list[str]]] = {
+    "total": (export(below=f"Total,,,,{','.join(SUMS)},,\n"), ["IB-D30"]),
+    "Gesamt, semicolons": (
+        export(delimiter=";", decimal=",", below=f"Gesamt;;;;{';'.join(SUMS)};;\n"),
+        ["IB-D30"],
+    ),
+    "Summe": (export(below=f"Summe,,,,{','.join(SUMS)},,\n"), ["IB-D30"]),
+    "Toplam": (export(below=f"Toplam,,,,{','.join(SUMS)},,\n"), ["IB-D30"]),
+    "Total général": (export(below=f"Total général,,,,{','.join(SUMS)},,\n"), ["IB-D30"]),
+    "sum without a word": (export(below=f",,,,{','.join(SUMS)},,\n"), ["IB-D30"]),
+    "footer": (export(below="\r\nExported by tracker 3.1\r\n"), ["IB-D05"]),
+    "title above": (export(above="Report of June\r\n\r\n"), ["IB-D05", "IB-D14"]),
+    "points between thousands": (export(delimiter=";", decimal=",", group="."), ["IB-D18"]),
+    "two currencies": (export(fee="${}").replace(b"$310", "€310".encode()), ["IB-D40"]),
+    "UTF-16 without a mark": (export(encoding="utf-16-le"), ["IB-D06"]),
+    "tabs and decimal commas": (export(delimiter="\t", day=SLASHES, decimal=",", encoding="utf-16"), ["IB-D19"]),
+    "cut in a quote": (export(caption='"{}"')[:-70].rstrip(b"\r\n") + b',"', ["IB-D05"]),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED_EXPORTS)
+def test_export_that_cannot_be_trusted_is_refused(name: str, tmp_path: Path) -> None:
+    content, expected = REFUSED_EXPORTS[name]
+    found = refused_codes(tmp_path, content)
+    assert sorted(set(found)) == expected
+
+
+def test_there_are_sixty_realistic_files() -> None:
+    assert len(AWKWARD) + len(SAME_EXPORTS) + len(REFUSED_EXPORTS) >= 60
