@@ -76,7 +76,7 @@ def draw_clean(seed: int) -> Draft:
         for i in range(int(rng.integers(2, 5))):
             day = date(2026, 2, 1) + timedelta(days=30 * i + int(rng.integers(10)))
             counts = [str(rng.integers(*span)) for span in ((900, 9000), (10, 900), (1, 90))]
-            tables[POSTS].append([key, platform, str(day), f"https://x.example/{key}/{i}", *counts])
+            tables[POSTS].append([key, platform, str(day), f"https://example.org/{key}/{i}", *counts])
         sold = 0
         for i in range(int(rng.integers(6, 12))):
             bought = int(i == 0 or rng.random() < 0.5) * int(rng.integers(1, 4))
@@ -228,7 +228,7 @@ def plant_organic(draft: Draft) -> None:
 
 
 def plant_unknown_post(draft: Draft) -> None:
-    row = ["zz9", "TikTok", "2026-04-01", "https://x.example/z", "900", "9", "1"]
+    row = ["zz9", "TikTok", "2026-04-01", "https://example.org/z", "900", "9", "1"]
     draft.note(POSTS, "influencer_id", draft.add(POSTS, row))
 
 
