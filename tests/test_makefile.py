@@ -376,15 +376,15 @@ def test_check_runs_format_lint_types_and_contracts(checkout: Checkout) -> None:
         assert step in log
 
 
-def test_bench_installs_its_extra_once_and_runs_every_script(checkout: Checkout) -> None:
+def test_bench_installs_its_extra_once_and_runs_the_speed_comparisons(checkout: Checkout) -> None:
     checkout.add_python("python3.12")
     (checkout.folder / "benchmarks").mkdir()
-    assert "holds no script" in checkout.make("bench").stdout
-    for name in ("fit.py", "speed.py"):
+    for name in ("coverage.py", "speed.py", "attribution_speed.py"):
         (checkout.folder / "benchmarks" / name).touch()
-    assert checkout.make("bench").returncode == 0
+    assert checkout.make("bench", "ARGS=--limit 5").returncode == 0
     log = checkout.read_log()
-    assert [line for line in log if line.startswith("benchmarks/")] == ["benchmarks/fit.py", "benchmarks/speed.py"]
+    runs = ["benchmarks/speed.py --limit 5", "benchmarks/attribution_speed.py"]
+    assert [line for line in log if line.startswith("benchmarks/")] == runs
     assert sum(".[test,bench]" in line for line in log) == 1
 
 
