@@ -30,7 +30,7 @@ from comparison.tables import render_tables
 
 RESULTS = Path(__file__).resolve().parent / "results"
 SHORT = ("1000", "10000", "100000", "1000:150", "10000:1000")
-FULL = ("1000", "2000", "10000", "100000", "1000000", "1000:150", "10000:1000", "100000:10000", "1000000:10000")
+FULL = ("1000", "10000", "100000", "1000000", "1000:150", "10000:1000", "100000:10000", "1000000:10000")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -79,7 +79,7 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     arguments.limit = arguments.limit or (300.0 if full else 60.0)
     arguments.name = arguments.name or ("speed" if full else "short")
     if arguments.nuts_reference_up_to is None:
-        arguments.nuts_reference_up_to = 2000 if full else 0
+        arguments.nuts_reference_up_to = 1000 if full else 0
     return arguments
 
 

@@ -22,16 +22,19 @@ LOOK_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """What one run cost. `code` is None where it was stopped at the limit; `said` the end of what it printed."""
+    """What one run cost. `stopped` says why it was stopped, if it was; `said` is the end of what it printed."""
 
-    code: int | None
+    code: int
+    stopped: str | None
     whole_seconds: float
     cpu_seconds: float
     peak_megabytes: float
     said: str
 
 
-def run_program(command: Sequence[str], *, environment: Mapping[str, str], limit: float, scratch: Path) -> Cost:
+def run_program(
+    command: Sequence[str], *, environment: Mapping[str, str], limit: float, scratch: Path, memory: float = 8.0
+) -> Cost:
     """Run one command for at most `limit` seconds and return its cost.
 
     Parameters
@@ -43,6 +46,8 @@ def run_program(command: Sequence[str], *, environment: Mapping[str, str], limit
         Seconds of wall after which it is stopped, with every helper it started.
     scratch : Path
         Folder for what it prints.
+    memory : float
+        Gigabytes, of all its processes, at which it is stopped; looked at where the system has /proc.
 
     Returns
     -------
@@ -52,9 +57,10 @@ def run_program(command: Sequence[str], *, environment: Mapping[str, str], limit
     start = time.perf_counter()
     with printed.open("wb") as out:
         process = subprocess.Popen(command, stdout=out, stderr=out, env=dict(environment), start_new_session=True)
-        code, cpu, peak = _watch(process, start + limit)
+        cpu, peak, stopped = _watch(process, start, limit, memory)
     return Cost(
-        code=code,
+        code=process.returncode,
+        stopped=stopped,
         whole_seconds=time.perf_counter() - start,
         cpu_seconds=cpu,
         peak_megabytes=peak,
@@ -62,29 +68,30 @@ def run_program(command: Sequence[str], *, environment: Mapping[str, str], limit
     )
 
 
-def _watch(process: subprocess.Popen[bytes], deadline: float) -> tuple[int | None, float, float]:
-    """Wait for a process; return exit code, processor seconds and peak megabytes of its session."""
+def _watch(
+    process: subprocess.Popen[bytes], start: float, limit: float, memory: float
+) -> tuple[float, float, str | None]:
+    """Wait for a process; return processor seconds and peak megabytes of its session, and why it was stopped."""
     seconds: dict[int, float] = {}
     peak, next_look = 0.0, 0.0
     while True:
         pid, status, usage = os.wait4(process.pid, os.WNOHANG)
         if pid:
-            process.returncode = code = os.waitstatus_to_exitcode(status)
-            own = usage.ru_utime + usage.ru_stime
+            process.returncode = os.waitstatus_to_exitcode(status)
             helpers = sum(spent for member, spent in seconds.items() if member != process.pid)
             unit = 1024**2 if sys.platform == "darwin" else 1024
             # Linux counts the caller's own memory before exec into ru_maxrss, so there the looks are better.
-            return code, max(own, own + helpers), peak or usage.ru_maxrss / unit
+            return usage.ru_utime + usage.ru_stime + helpers, peak or usage.ru_maxrss / unit, None
         now = time.perf_counter()
-        if now > deadline:
-            members = list_session(process.pid)
-            _stop(process, members)
-            return None, sum(seconds.values()), peak
         if now >= next_look:
             members = list_session(process.pid)
             seconds |= {member: spent for member, (spent, _) in members.items()}
-            peak = max(peak, sum(memory for _, memory in members.values()))
-            next_look = now + LOOK_SECONDS
+            resident = sum(held for _, held in members.values())
+            peak, next_look = max(peak, resident), now + LOOK_SECONDS
+            late, large = now - start > limit, resident > memory * 1024
+            if late or large:
+                _stop(process, members)
+                return sum(seconds.values()), peak, f"after {limit:.0f} s" if late else f"at {memory:g} GB"
         time.sleep(0.005)
 
 

@@ -51,6 +51,7 @@ PROGRAMS = {
             script="influbayes_engine.py",
             package="influbayes",
             words=("laplace",),
+            compiles=True,
         ),
         Program(
             name="influbayes-nuts",

@@ -22,6 +22,8 @@ from comparison.processes import Cost, run_program
 from comparison.programs import OURS, PROGRAMS, Program, build_command
 
 Row = dict[str, Any]
+Summary = Mapping[str, tuple[float, float]]
+References = Mapping[str | None, tuple[Summary, str]]  # by the family of the scale priors: summary and engine
 REFERENCE_DRAWS = 10_000  # a chain; four chains
 REFERENCE_SEED = 2  # not the seed of the measured runs
 COLD_LIMIT = 600.0  # seconds: compiling is paid once, and says nothing of larger tables
@@ -50,24 +52,33 @@ class Plan:
 
 
 def run_plan(plan: Plan) -> Iterator[Row]:
-    """Yield one row after the other; a last row of influbayes closes every size."""
+    """Yield one row after the other: influbayes, a program, influbayes, the next program, and so on for every size."""
     for posts, creators in plan.sizes:
         data = write_table(plan, posts, creators)
-        references = {}
-        for prior in {PROGRAMS[name].prior for name in (OURS, *plan.programs)}:
-            references[prior], engine = run_reference(plan, data, posts, creators, prior)
-        base = {"posts": posts, "creators": creators, "reference": engine}
-        before = measure(plan, PROGRAMS[OURS], data, base, "none", references)
-        yield before
+        references = {
+            prior: run_reference(plan, data, posts, creators, prior)
+            for prior in sorted({PROGRAMS[name].prior for name in (OURS, *plan.programs)}, key=str)
+        }
+        base = {"posts": posts, "creators": creators}
+        *cold, before = run_ours(plan, data, base, references)
+        yield from (*cold, before)
         for name in plan.programs:
             for row in run_opponent(plan, PROGRAMS[name], data, base, references):
                 if "fit_seconds" not in row:
                     yield row
                     continue
-                after = measure(plan, PROGRAMS[OURS], data, base, "none", references)
+                after = measure(plan, PROGRAMS[OURS], data, base, "warm", references)
                 yield row | {"ours_beside": [pick_speed(before), pick_speed(after)]}
                 yield after
                 before = after
+
+
+def run_ours(plan: Plan, data: Path, base: Row, references: References) -> list[Row]:
+    """Return the first row of influbayes at a size, after one with an empty cache where this kind of model is new."""
+    kind = plan.scratch / f"compiled_{bool(base['creators'])}"
+    first = not kind.exists()
+    kind.touch()
+    return [measure(plan, PROGRAMS[OURS], data, base, cache, references) for cache in ("cold", "warm")[not first :]]
 
 
 def write_table(plan: Plan, posts: int, creators: int) -> Path:
@@ -78,11 +89,9 @@ def write_table(plan: Plan, posts: int, creators: int) -> Path:
     return path
 
 
-def run_reference(
-    plan: Plan, data: Path, posts: int, creators: int, prior: str | None
-) -> tuple[Mapping[str, tuple[float, float]], str]:
+def run_reference(plan: Plan, data: Path, posts: int, creators: int, prior: str | None) -> tuple[Summary, str]:
     """Return mean and sd of every quantity from 40,000 draws, and the engine that drew them."""
-    engine = "nuts" if posts <= plan.nuts_reference_up_to else "laplace"
+    engine = "nuts" if posts <= plan.nuts_reference_up_to and prior is None else "laplace"
     plan.say(f"reference of {posts:,} posts, {creators:,} creators: {engine}, {prior or 'half_normal'} scales")
     out = _make_folder(plan.scratch / "reference")
     command = build_command(PROGRAMS[f"influbayes-{engine}"], data, creators, out, cores=plan.cores)
@@ -95,9 +104,7 @@ def run_reference(
     return read_answer(out).summary, engine
 
 
-def run_opponent(
-    plan: Plan, program: Program, data: Path, base: Row, references: Mapping[str | None, Any]
-) -> Iterator[Row]:
+def run_opponent(plan: Plan, program: Program, data: Path, base: Row, references: References) -> Iterator[Row]:
     """Yield the rows of one program at one size: cold and warm where it compiles, or why it was not run."""
     posts, creators = base["posts"], base["creators"]
     expected = expect_seconds(plan.times, program.name, posts, creators > 0)
@@ -124,11 +131,10 @@ def _compile(plan: Plan, program: Program, data: Path, creators: int) -> None:
     run_program([*command, *few], environment=environment, limit=COLD_LIMIT, scratch=out)
 
 
-def measure(
-    plan: Plan, program: Program, data: Path, base: Row, cache: str, references: Mapping[str | None, Any]
-) -> Row:
+def measure(plan: Plan, program: Program, data: Path, base: Row, cache: str, references: References) -> Row:
     """Run a program once and return its row."""
-    row = base | {"program": program.name, "cache": cache}
+    summary, engine = references[program.prior]
+    row = base | {"program": program.name, "cache": cache, "reference": engine}
     out = _make_folder(plan.scratch / "answer")
     command = build_command(program, data, base["creators"], out, cores=plan.cores)
     environment = build_environment(plan, _cache_of(plan, program))
@@ -136,21 +142,21 @@ def measure(
     cost = run_program(command, environment=environment, limit=limit, scratch=out)
     row |= {"started": time.strftime("%H:%M:%S"), **describe_cost(cost)}
     times = plan.times.setdefault((program.name, base["creators"] > 0), [])
-    if cost.code is None:
-        row["failed"] = f"stopped after {limit:.0f} s"
+    if cost.stopped:
+        row["failed"] = f"stopped {cost.stopped}"
         if cache != "cold":
             times.append((base["posts"], float("inf")))
     elif cost.code != 0:
         row["failed"] = f"exit code {cost.code}: {(cost.said.strip().splitlines() or ['nothing said'])[-1]}"
     else:
-        row |= _judge(out, references[program.prior])
+        row |= _judge(out, summary)
         if cache != "cold" and "fit_seconds" in row:
             times.append((base["posts"], row["fit_seconds"]))
     plan.say(say_row(row))
     return row
 
 
-def _judge(out: Path, reference: Mapping[str, tuple[float, float]]) -> Row:
+def _judge(out: Path, reference: Summary) -> Row:
     try:
         answer = read_answer(out)
         return {**describe_answer(answer), **judge_accuracy(answer.summary, reference)}
@@ -207,7 +213,7 @@ def explain_skip(plan: Plan, program: str, creators: bool) -> str:
     known = plan.times.get((program, creators)) or plan.times[(program, not creators)]
     last, seconds = max(known)
     if seconds == float("inf"):
-        return f"not run: stopped after {plan.limit:.0f} s at {last:,} posts"
+        return f"not run: stopped at {last:,} posts"
     return f"not run: {seconds:.3g} s at {last:,} posts, expected above {plan.limit:.0f} s"
 
 

@@ -45,7 +45,7 @@ def summarise_ours(rows: Iterable[Row]) -> dict[tuple[int, int], dict[str, float
     """Return for each size (posts, creators) the medians over all runs of influbayes, laplace, and their number."""
     runs: dict[tuple[int, int], list[Row]] = {}
     for row in rows:
-        if row["program"] == OURS and "fit_seconds" in row:
+        if row["program"] == OURS and "fit_seconds" in row and row["cache"] != "cold":
             runs.setdefault((row["posts"], row["creators"]), []).append(row)
     keys = ("fit_seconds", "fit_cpu_seconds", "whole_seconds", "whole_cpu_seconds", "peak_megabytes", "worst_ess")
     return {
@@ -103,18 +103,21 @@ def say_machine(record: Mapping[str, Any]) -> str:
 
 
 def render_size(rows: Sequence[Row]) -> list[str]:
-    """Return the table of one size: influbayes as median of its runs, the others as measured."""
+    """Return the table of one size: influbayes as median of its warm runs, the others as measured."""
     lines = ["| " + " | ".join(HEADER) + " |", "|---|" + "---:|" * (len(HEADER) - 1)]
-    ours = [row for row in rows if row["program"] == OURS and "fit_seconds" in row]
+    ours = [row for row in rows if row["program"] == OURS and "fit_seconds" in row and row["cache"] != "cold"]
     if ours:
         (median,) = summarise_ours(ours).values()
         first = {**ours[0], **median, "ess_per_second": median["worst_ess"] / median["fit_seconds"]}
         lines.append(render_row(first, f"{PROGRAMS[OURS].label} (median of {len(ours)})"))
     for row in rows:
-        if row["program"] != OURS or "fit_seconds" not in row:
+        if row not in ours:
             cold = ", cold" if row.get("cache") == "cold" else ""
             lines.append(render_row(row, PROGRAMS[row["program"]].label + cold))
-    return [*lines, "", f"Reference: {rows[0].get('reference', '-')}."]
+    engines = {row["reference"] for row in rows if "reference" in row}
+    exceptions = [PROGRAMS[row["program"]].label for row in rows if row.get("reference") == "laplace"]
+    which = f"nuts (for {', '.join(dict.fromkeys(exceptions))}: laplace)" if len(engines) > 1 else "".join(engines)
+    return [*lines, "", f"Reference: {which or '-'}."]
 
 
 def render_row(row: Row, label: str) -> str:

@@ -24,11 +24,19 @@ def run_python(code: str, folder: Path, limit: float = 30.0) -> Cost:
 def test_a_run_is_measured_from_outside(tmp_path: Path) -> None:
     code = "import time; held = bytearray(200_000_000); print('done'); end = time.process_time() + 0.5\n"
     cost = run_python(code + "while time.process_time() < end: pass", tmp_path)
-    assert cost.code == 0
+    assert (cost.code, cost.stopped) == (0, None)
     assert cost.said == "done\n"
     assert cost.cpu_seconds >= 0.5
     assert cost.whole_seconds >= 0.5
     assert 190 < cost.peak_megabytes < 400
+
+
+@pytest.mark.skipif(not PROC.is_dir(), reason="memory can be seen in /proc only")
+def test_a_program_that_takes_too_much_memory_is_stopped(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "import time; held = bytearray(300_000_000); time.sleep(60)"]
+    cost = run_program(command, environment=os.environ, limit=30, scratch=tmp_path, memory=0.2)
+    assert cost.stopped == "at 0.2 GB"
+    assert cost.whole_seconds < 30
 
 
 @pytest.mark.skipif(not PROC.is_dir(), reason="helpers can be seen in /proc only")
@@ -37,7 +45,7 @@ def test_helpers_count_and_are_stopped_with_their_program(tmp_path: Path) -> Non
     helper = f"{sys.executable} -c 'while True: pass' & echo \\$! > {tmp_path}/helper.txt"
     command = ["sh", "-c", f'sh -c "{helper}"; sleep 60']
     cost = run_program(command, environment=os.environ, limit=2.0, scratch=tmp_path)
-    assert cost.code is None
+    assert cost.stopped == "after 2 s"
     assert cost.cpu_seconds > 0.2
     state = Path("/proc", (tmp_path / "helper.txt").read_text().strip(), "stat")
     assert state.parent.name.isdigit()
