@@ -25,11 +25,6 @@ LARGEST = 300.0
 _PIECE = 16
 _NEWTON_STEPS = 60
 _LONGEST_STEP = 2.0
-_REACH = 1.2
-_WIDENINGS = 60
-_FEW_ROUNDS, _ROUNDS = 30, 500
-_WIDE = 0.45
-_FLAT = 1e-7
 
 _LOG2_E = 1.4426950408889634
 _LN2_HIGH, _LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
@@ -37,7 +32,7 @@ _ROUNDER = 1.5 * 2.0**52 + 1023.0
 """Added to a number it leaves the nearest integer plus 1023, a double's exponent, in the last bits of the sum."""
 
 
-def _compile[Loop: Callable[..., Any]](function: Loop) -> Loop:
+def compile_loop[Loop: Callable[..., Any]](function: Loop) -> Loop:
     """Compile without the interpreter's lock; keep the machine code on disk where a place for it can be written to."""
     try:
         compiled: Loop = numba.njit(function, nogil=True, cache=True, error_model="numpy")
@@ -58,7 +53,7 @@ def _shift_to_exponent(typing: Any, number: Any) -> Any:
     return types.float64(types.float64), generate
 
 
-@_compile
+@compile_loop
 def _exp(x: float) -> float:
     """Return exp(x) for |x| < 700 to 2e-16 relative; unlike the library's it is worked out for several x at once."""
     shifted = x * _LOG2_E + _ROUNDER
@@ -78,10 +73,11 @@ def _exp(x: float) -> float:
     total = total * r + 0.5
     total = total * r + 1.0
     total = total * r + 1.0
-    return total * _shift_to_exponent(shifted)
+    value: float = total * _shift_to_exponent(shifted)
+    return value
 
 
-@_compile
+@compile_loop
 def find_modes(
     odds: FloatArray,
     trials: FloatArray,
@@ -133,7 +129,7 @@ def find_modes(
                 break
 
 
-@_compile
+@compile_loop
 def integrate_levels(
     odds: FloatArray,
     trials: FloatArray,
@@ -173,7 +169,7 @@ def integrate_levels(
             _integrate_many(conversions[j], scale, z[j], width[j], x, log_weight, logs, total)
 
 
-@_compile
+@compile_loop
 def _integrate_few(
     odds: FloatArray,
     start: int,
@@ -207,7 +203,7 @@ def _integrate_few(
         total[b] += log(product[size, b] * width[b]) + z[b] * (conversions * scale[b] - 0.5 * z[b])
 
 
-@_compile
+@compile_loop
 def _add_pieces(
     odds: FloatArray, start: int, stop: int, factor: FloatArray, product: FloatArray, logs: FloatArray
 ) -> None:
@@ -225,7 +221,7 @@ def _add_pieces(
                 logs[q, b] += log(product[q, b])
 
 
-@_compile
+@compile_loop
 def _add_rows(
     odds: FloatArray,
     trials: FloatArray,
@@ -250,7 +246,7 @@ def _add_rows(
                 logs[q, b] += trials[i] * log1p(factor[q, b] * odds[i, b])
 
 
-@_compile
+@compile_loop
 def _integrate_many(
     conversions: float,
     scale: FloatArray,
@@ -275,7 +271,38 @@ def _integrate_many(
         total[b] += top + log(mass) + log(width[b])
 
 
-@_compile
+@compile_loop
+def _weigh_nodes(
+    eta: FloatArray,
+    trials: FloatArray,
+    conversions: float,
+    scale: float,
+    z: float,
+    width: float,
+    x: FloatArray,
+    log_weight: FloatArray,
+    p: FloatArray,
+    weight: FloatArray,
+) -> float:
+    """Return one level's log integral; put its nodes' shares into `weight` (Q,), each row's chances into `p`."""
+    for q in range(len(x)):
+        at = z + width * x[q]
+        weight[q] = conversions * scale * at - 0.5 * at * at + log_weight[q] + 0.5 * x[q] * x[q]
+    for i in range(len(eta)):
+        for q in range(len(x)):
+            shifted = eta[i] + scale * (z + width * x[q])
+            small = exp(-abs(shifted))
+            weight[q] -= trials[i] * (max(shifted, 0.0) + log1p(small))
+            p[i, q] = (1.0 if shifted >= 0.0 else small) / (1.0 + small)
+    top = weight.max()
+    weight[:] = np.exp(weight - top)
+    mass = weight.sum()
+    weight /= mass
+    value: float = top + log(mass) + log(width)
+    return value
+
+
+@compile_loop
 def expand_levels(
     X: FloatArray,
     eta: FloatArray,
@@ -295,28 +322,14 @@ def expand_levels(
     `eta` (rows,), `z` and `width` (levels,). By Louis' identity: expectations under each level's node weights.
     """
     size, columns = len(x), X.shape[1]
-    most = 0
-    for j in range(len(z)):
-        most = max(most, first[j + 1] - first[j])
-    p, weight = np.empty((most, size)), np.empty(size)
+    p, weight = np.empty((np.diff(first).max(), size)), np.empty(size)
     scores, mean = np.empty((size, columns)), np.empty(columns)
     total = 0.0
     for j in range(len(z)):
         start, stop = first[j], first[j + 1]
-        for q in range(size):
-            at = z[j] + width[j] * x[q]
-            weight[q] = conversions[j] * scale * at - 0.5 * at * at + log_weight[q] + 0.5 * x[q] * x[q]
-        for i in range(start, stop):
-            for q in range(size):
-                shifted = eta[i] + scale * (z[j] + width[j] * x[q])
-                small = exp(-abs(shifted))
-                weight[q] -= trials[i] * (max(shifted, 0.0) + log1p(small))
-                p[i - start, q] = (1.0 if shifted >= 0.0 else small) / (1.0 + small)
-        top = weight.max()
-        weight[:] = np.exp(weight - top)
-        mass = weight.sum()
-        weight /= mass
-        total += top + log(mass) + log(width[j])
+        total += _weigh_nodes(
+            eta[start:stop], trials[start:stop], conversions[j], scale, z[j], width[j], x, log_weight, p, weight
+        )
         scores[:] = 0.0
         for i in range(start, stop):
             spread = 0.0
@@ -341,130 +354,3 @@ def expand_levels(
         for m in range(k):
             curvature[m, k] = curvature[k, m]
     return total
-
-
-@_compile
-def _sum_rows(odds: FloatArray, trials: FloatArray, start: int, stop: int, b: int, shift: float) -> tuple[float, float]:
-    """Return the sums over rows of trials x log(1 + v) and trials x v / (1 + v), v = odds exp(shift)."""
-    factor = exp(min(max(shift, -LARGEST), LARGEST))
-    logs, means, product = 0.0, 0.0, 1.0
-    for i in range(start, stop):
-        v = factor * odds[i, b]
-        means += trials[i] * v / (1.0 + v)
-        if trials[i] == 1.0 and v < 1e20:
-            product *= 1.0 + v
-            if product > 1e200:
-                logs += log(product)
-                product = 1.0
-        else:
-            logs += trials[i] * log1p(v)
-    return logs + log(product), means
-
-
-@_compile
-def draw_levels(
-    odds: FloatArray,
-    trials: FloatArray,
-    first: IntArray,
-    conversions: FloatArray,
-    scale: FloatArray,
-    z: FloatArray,
-    width: FloatArray,
-    rng: np.random.Generator,
-    drawn: FloatArray,
-) -> None:
-    """Draw each level's z (levels, B) into `drawn` from its exact, log-concave density; not-a-number where it failed.
-
-    The log density is a concave sum over rows, minus z^2 / 2. Where the rows say little, a tangent of the sum at `z`
-    gives an envelope that is Normal with sd 1; elsewhere three tangents of the whole at `z` and 1.2 widths to its
-    sides give exponential pieces. `z` and `width` need only be about right.
-    """
-    levels, count = z.shape
-    for j in range(levels):
-        for b in range(count):
-            drawn[j, b] = np.nan
-            if width[j, b] > _WIDE:
-                drawn[j, b] = _draw_by_normal(
-                    odds, trials, first[j], first[j + 1], b, conversions[j], scale[b], z[j, b], rng
-                )
-            if np.isnan(drawn[j, b]):
-                drawn[j, b] = _draw_by_tangents(
-                    odds, trials, first[j], first[j + 1], b, conversions[j], scale[b], z[j, b], width[j, b], rng
-                )
-
-
-@_compile
-def _draw_by_normal(
-    odds: FloatArray,
-    trials: FloatArray,
-    start: int,
-    stop: int,
-    b: int,
-    conversions: float,
-    scale: float,
-    z: float,
-    rng: np.random.Generator,
-) -> float:
-    """Return one draw by rejection from the Normal of one tangent; not-a-number if 30 were rejected."""
-    logs, means = _sum_rows(odds, trials, start, stop, b, scale * z)
-    centre = scale * (conversions - means)
-    for _ in range(_FEW_ROUNDS):
-        trial = centre + rng.standard_normal()
-        own, _ = _sum_rows(odds, trials, start, stop, b, scale * trial)
-        if rng.standard_exponential() >= own - logs - means * scale * (trial - z):
-            return trial
-    return np.nan
-
-
-@_compile
-def _draw_by_tangents(
-    odds: FloatArray,
-    trials: FloatArray,
-    start: int,
-    stop: int,
-    b: int,
-    conversions: float,
-    scale: float,
-    z: float,
-    width: float,
-    rng: np.random.Generator,
-) -> float:
-    """Return one draw by rejection from the envelope of three tangents; not-a-number if 500 were rejected."""
-    point, height, slope = np.empty(3), np.empty(3), np.empty(3)
-    left, right = z - _REACH * width, z + _REACH * width
-    for _ in range(_WIDENINGS):
-        point[0], point[1], point[2] = left, 0.5 * (left + right), right
-        for k in range(3):
-            logs, means = _sum_rows(odds, trials, start, stop, b, scale * point[k])
-            height[k] = conversions * scale * point[k] - logs - 0.5 * point[k] * point[k]
-            slope[k] = scale * (conversions - means) - point[k]
-        if slope[0] > 0.0 and slope[2] < 0.0:
-            break
-        left = left if slope[0] > 0.0 else left - 2.0 * width
-        right = right if slope[2] < 0.0 else right + 2.0 * width
-    # where neighbouring tangents cross
-    low = (height[1] - height[0] - slope[1] * point[1] + slope[0] * point[0]) / (slope[0] - slope[1])
-    high = (height[2] - height[1] - slope[2] * point[2] + slope[1] * point[1]) / (slope[1] - slope[2])
-    rise = slope[1] * (high - low)
-    top = height[1] + max(slope[1] * (low - point[1]), slope[1] * (high - point[1]))
-    share = 1.0 if abs(rise) < _FLAT else (1.0 - exp(-abs(rise))) / abs(rise)
-    outer_left = exp(height[0] + slope[0] * (low - point[0]) - top) / slope[0]
-    middle = share * (high - low)
-    outer_right = exp(height[2] + slope[2] * (high - point[2]) - top) / -slope[2]
-    for _ in range(_ROUNDS):
-        pick = rng.random() * (outer_left + middle + outer_right)
-        u = 1.0 - rng.random()
-        if pick <= outer_left:
-            k, trial = 0, low + log(u) / slope[0]
-        elif pick > outer_left + middle:
-            k, trial = 2, high + log(u) / slope[2]
-        elif abs(rise) < _FLAT:
-            k, trial = 1, low + u * (high - low)
-        else:  # measured from the higher end, so that nothing overflows
-            part = log1p(-u * (1.0 - exp(-abs(rise)))) / rise
-            k, trial = 1, low + (part + (1.0 if rise > 0.0 else 0.0)) * (high - low)
-        logs, _ = _sum_rows(odds, trials, start, stop, b, scale * trial)
-        value = conversions * scale * trial - logs - 0.5 * trial * trial
-        if rng.standard_exponential() >= height[k] + slope[k] * (trial - point[k]) - value:
-            return trial
-    return np.nan

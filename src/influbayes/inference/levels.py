@@ -1,7 +1,7 @@
 """Rows of one factor's levels, sorted by level and cut into blocks that fit the processor's cache.
 
-Takes columns, outcomes and level codes; asks the compiled loops of `kernels` for modes, integrals, expansions and draws.
-Knows no priors of coefficients and no quadrature rule.
+Takes columns, outcomes and level codes; asks the compiled loops of `kernels` for modes, integrals, expansions and
+draws. Knows no priors of coefficients and no quadrature rule.
 """
 
 from __future__ import annotations
@@ -120,10 +120,12 @@ class LevelBlock:
 
         Source of the three tangents: Gilks and Wild (1992), doi:10.2307/2347565.
         """
-        from influbayes.inference import kernels
+        from influbayes.inference import kernels_draws
 
         drawn = np.empty(z.shape)
-        kernels.draw_levels(_find_odds(eta), self.trials, self.first, self.conversions, scale, z, width, rng, drawn)
+        kernels_draws.draw_levels(
+            _find_odds(eta), self.trials, self.first, self.conversions, scale, z, width, rng, drawn
+        )
         return drawn
 
 
