@@ -317,10 +317,7 @@ def expand_levels(
     gradient: FloatArray,
     curvature: FloatArray,
 ) -> float:
-    """Return the sum of the levels' log integrals at one point; add to its `gradient` (P,) and minus its Hessian.
-
-    `eta` (rows,), `z` and `width` (levels,). By Louis' identity: expectations under each level's node weights.
-    """
+    """Return the levels' log integrals at one point; add to its `gradient` (P,) and minus its Hessian (Louis)."""
     size, columns = len(x), X.shape[1]
     p, weight = np.empty((np.diff(first).max(), size)), np.empty(size)
     scores, mean = np.empty((size, columns)), np.empty(columns)
