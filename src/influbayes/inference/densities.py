@@ -1,4 +1,4 @@
-"""Densities of log scales to draw from and to evaluate: a grid, a mixture of t, normal scores, a defended one.
+"""Densities of log scales to draw from and to evaluate: a grid with interpolation, a mixture of t, a defended one.
 
 Takes nodes and log densities, or points; knows no model. `draw` and `log_density` of one object agree exactly, which is
 all that a Metropolis proposal needs.
@@ -13,7 +13,6 @@ from math import lgamma, log, pi
 from typing import Protocol
 
 import numpy as np
-from scipy.special import ndtri
 
 from influbayes.hierarchy.design import FloatArray, IntArray
 
@@ -237,54 +236,6 @@ def _group_points(points: FloatArray, parts: int) -> IntArray:
             [points[groups == k].mean(axis=0) if (groups == k).any() else centres[k] for k in range(parts)]
         )
     return groups
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScoreDensity:
-    """One Normal, with a share of t (5 df), of the points' normal scores: margins of any shape, one correlation.
-
-    `nodes` (G, N) are ascending places in each direction and `scores` (N,) the normal scores there; between nodes, and
-    beyond them, scores are linear. `centre` (G,), `root` (G, G) lower.
-    """
-
-    nodes: FloatArray
-    scores: FloatArray
-    centre: FloatArray
-    root: FloatArray
-
-    def draw(self, rng: np.random.Generator, count: int) -> FloatArray:
-        """Draw (count, G) points."""
-        z = rng.standard_normal((count, len(self.centre)))
-        tails = np.where(rng.random(count) < _TAIL_SHARE, draw_tails(rng, count), 1.0)
-        scores = self.centre + (z / tails[:, None]) @ self.root.T
-        return np.stack([_bend(self.scores, nodes, scores[:, k])[0] for k, nodes in enumerate(self.nodes)], axis=1)
-
-    def log_density(self, points: FloatArray) -> FloatArray:
-        """Return the log density (S,) at points (S, G)."""
-        bent = [_bend(nodes, self.scores, points[:, k]) for k, nodes in enumerate(self.nodes)]
-        scores, log_slope = np.stack([score for score, _ in bent], axis=1), sum(slope for _, slope in bent)
-        squared = np.square(np.linalg.solve(self.root, (scores - self.centre).T)).sum(axis=0)
-        size = len(self.centre)
-        normal = -0.5 * squared - 0.5 * size * log(2.0 * pi) + log(1.0 - _TAIL_SHARE)
-        both = np.logaddexp(normal, log_student(squared, size) + log(_TAIL_SHARE))
-        return np.asarray(both - np.log(np.diag(self.root)).sum() + log_slope)
-
-
-def fit_scores(points: FloatArray) -> ScoreDensity:
-    """Fit a density of normal scores to points (N, G): quantiles of each direction, then mean and covariance."""
-    nodes = np.quantile(points, _SHARES, axis=0).T
-    least = _LEAST_STEP * (np.ptp(nodes, axis=1, keepdims=True) + 1e-9) * np.arange(len(_SCORES))
-    nodes = np.maximum.accumulate(nodes, axis=1) + least
-    scores = np.stack([_bend(own, _SCORES, points[:, k])[0] for k, own in enumerate(nodes)], axis=1)
-    root = np.linalg.cholesky(_measure_spread(scores))
-    return ScoreDensity(nodes=nodes, scores=_SCORES, centre=scores.mean(axis=0), root=root)
-
-
-def _bend(ascending: FloatArray, onto: FloatArray, values: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return values carried from one row of nodes onto another by straight lines, and the log of the slope there."""
-    low = np.clip(np.searchsorted(ascending, values) - 1, 0, len(ascending) - 2)
-    slope = (onto[low + 1] - onto[low]) / (ascending[low + 1] - ascending[low])
-    return np.asarray(onto[low] + slope * (values - ascending[low])), np.asarray(np.log(slope))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
