@@ -14,7 +14,8 @@ from influbayes.effects.contrasts import MEAN_OF_LEVELS
 from influbayes.effects.estimands import Probability
 from influbayes.gate.thresholds import UNDECIDED, band
 from influbayes.gate.wording import weaker_band
-from influbayes.reporting.setting import Setting
+from influbayes.reporting.disagreements import write_disagreement
+from influbayes.reporting.setting import AS_BOUGHT, Setting, say_equal
 from influbayes.reporting.wording import (
     WORDS,
     join_words,
@@ -30,7 +31,6 @@ from influbayes.reporting.wording import (
 Fields = Mapping[str, Any]
 Table = Mapping[str, Mapping[str, Any]]
 
-AS_BOUGHT = "as_bought"
 _ADDED = {
     "separation": "This size rests on the prior.",
     "few_rows": "It rests on few posts.",
@@ -188,14 +188,6 @@ def _write_bought(fields: Fields, rows: Sequence[Mapping[str, Any]], setting: Se
 # --- engagement constant: "adds" is never said of a level whose engagement is held ---------------------------------
 
 
-def say_equal(setting: Setting, question: str) -> str:
-    """Return what is held equal under a question: "at equal swipe-ups and story views"."""
-    if question == AS_BOUGHT:
-        return "as bought"
-    columns = [name_column(name) for name in setting.list_numerics(question)]
-    return f"at equal {join_words(columns)}" if columns else "with all else in the model equal"
-
-
 def _write_equal(fields: Fields, rows: Sequence[Mapping[str, Any]], setting: Setting) -> str:
     side = _take_side(fields, _find_row(rows, "odds_ratio"))
     equal, units = _capitalise(say_equal(setting, fields["question"])), setting.units
@@ -289,22 +281,6 @@ def _write_no_difference(fields: Fields, rows: Sequence[Mapping[str, Any]], sett
     return f"{opening}, the {levels} cannot be told apart: every comparison lies between 20 % and 80 %."
 
 
-def _write_disagreement(fields: Fields, rows: Sequence[Mapping[str, Any]], setting: Setting) -> str:
-    bought = [row["level"] for row in rows if row["question"] == AS_BOUGHT]
-    held = [row["level"] for row in rows if row["question"] != AS_BOUGHT]
-    equal, levels = say_equal(setting, "engagement_constant"), name_levels(fields["variable"])
-    why = (
-        f"What a level brings through engagement counts as bought and drops out {equal}, so the two questions can have "
-        "two answers; for buying, as bought is the one that counts."
-    )
-    orders = f"as bought {_say_order(bought)}; {equal} {_say_order(held)}"
-    return " ".join([f"The two questions rank the {levels} differently: {orders}. {why}", *fields["reasons"]])
-
-
-def _say_order(levels: Sequence[str]) -> str:
-    return ", then ".join(levels)
-
-
 def _write_misfit(fields: Fields, rows: Sequence[Mapping[str, Any]], setting: Setting) -> str:
     opening = _capitalise(say_equal(setting, fields["question"]))
     return f"{opening}, the shape in {name_column(fields['variable'])} does not fit. {' '.join(fields['reasons'])}"
@@ -325,7 +301,7 @@ _WRITERS: dict[str, Callable[[Fields, Sequence[Mapping[str, Any]], Setting], str
     "best": _write_best,
     "expected_value": _write_expected_value,
     "no_difference": _write_no_difference,
-    "disagreement": _write_disagreement,
+    "disagreement": write_disagreement,
     "misfit": _write_misfit,
     "caveat": _write_caveat,
 }

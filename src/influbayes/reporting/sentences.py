@@ -211,10 +211,19 @@ def _draft_disagreements(claims: Sequence[Row], effects: Sequence[Row], setting:
                 "id": f"disagreement/{variable}",
                 "kind": "disagreement",
                 "variable": variable,
-                "effects": tuple(row["id"] for order in orders for row in order),
+                "effects": (*(row["id"] for order in orders for row in order), *_list_steps(effects)),
                 "claims": tuple(row["id"] for row in claims if row["variable"] == variable),
                 "reasons": () if _differ_firmly(claims, variable) else (_NOT_FIRM,),
             }
+
+
+def _list_steps(effects: Sequence[Row]) -> Iterable[str]:
+    """Ids of what a step of each numeric is worth: what reverses an order is engagement that goes with purchases."""
+    return [
+        row["id"]
+        for row in effects
+        if (row["estimand"], row["question"]) == ("odds_ratio", "engagement_constant") and row["step"] is not None
+    ]
 
 
 _NOT_FIRM = "No pair of levels is told apart in opposite directions by the two questions, so chance may explain it."

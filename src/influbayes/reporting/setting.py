@@ -9,6 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from influbayes.reporting.wording import join_words, name_column
+
+AS_BOUGHT = "as_bought"
 _KNOWN_OUTCOME = "Converted"
 
 
@@ -40,6 +43,14 @@ class Setting:
         terms = self._list_terms(question, "numeric")
         return any(term["variable"] == variable and term["transform"] == "log1p_standardise" for term in terms)
 
+    def find_mean(self, column: str, factor: str, level: str) -> float | None:
+        """Return the mean of a numeric column over the posts of a level, where it is known."""
+        for term in self._list_terms("engagement_constant", "numeric"):
+            if term["variable"] == column:
+                mean = term.get("means", {}).get(factor, {}).get(level)
+                return None if mean is None else float(mean)
+        return None
+
     def _list_terms(self, question: str, kind: str) -> list[Mapping[str, Any]]:
         return [term for term in self.terms if term["question"] == question and term["kind"] == kind]
 
@@ -70,3 +81,11 @@ class Setting:
 def read_setting(model: Mapping[str, Any]) -> Setting:
     """Return the outcome and terms of the `model` part of a results.json."""
     return Setting(outcome=model["outcome"], terms=tuple(model["terms"]))
+
+
+def say_equal(setting: Setting, question: str) -> str:
+    """Return what is held equal under a question: "at equal swipe-ups and story views"."""
+    if question == AS_BOUGHT:
+        return "as bought"
+    columns = [name_column(name) for name in setting.list_numerics(question)]
+    return f"at equal {join_words(columns)}" if columns else "with all else in the model equal"

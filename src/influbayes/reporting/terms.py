@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from influbayes.hierarchy.design import Design
 from influbayes.hierarchy.spec import FactorTerm, InteractionTerm, NormalPrior, NumericTerm, ScalePrior
 
@@ -28,7 +30,8 @@ def describe_model(designs: Sequence[Design], *, mermaid: str | None = None) -> 
     """Return the `model` part of results.json: ``name, title, mermaid, outcome, terms``.
 
     Each row of `terms` has ``question, kind`` (`intercept | numeric | factor | interaction`), ``variable, levels``
-    (`all | sample`, factors only), ``reference, transform, step, after_purchase`` and ``prior`` in words.
+    (`all | sample`, factors only), ``reference, transform, step, after_purchase`` and ``prior`` in words; a numeric has
+    ``means`` too: factor to level to the mean of the raw column over the posts of that level.
     """
     specification = designs[0].specification
     outcome = specification.outcome
@@ -43,7 +46,7 @@ def describe_model(designs: Sequence[Design], *, mermaid: str | None = None) -> 
 
 def _describe_terms(design: Design) -> list[dict[str, Any]]:
     rows = [_make_row("intercept", "intercept", f"{say_normal(design.specification.intercept)} on the log-odds scale")]
-    rows += [_describe_numeric(term) for term in design.numerics]
+    rows += [{**_describe_numeric(term), "means": _average_column(design, k)} for k, term in enumerate(design.numerics)]
     rows += [_describe_factor(term) for term in design.factors]
     rows += [_describe_interaction(term) for term in design.interactions]
     return [{"question": design.question, **row} for row in rows]
@@ -64,6 +67,18 @@ def _describe_numeric(term: NumericTerm) -> dict[str, Any]:
         step=term.report_step,
         after_purchase=term.after_purchase,
     )
+
+
+def _average_column(design: Design, place: int) -> dict[str, dict[str, float]]:
+    """Factor -> level -> mean of a raw column over the posts of that level."""
+    column, found = design.rows.raw[:, place], {}
+    for term in design.factors:
+        if term.levels == "all":
+            codes, levels = design.rows.codes[term.column], design.levels[term.column]
+            sums, counts = (np.bincount(codes, weights, minlength=len(levels)) for weights in (column, None))
+            means = sums / np.maximum(counts, 1)
+            found[term.column] = dict(zip(levels, means.tolist(), strict=True))
+    return found
 
 
 def _describe_factor(term: FactorTerm) -> dict[str, Any]:
