@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from influbayes.decisions.study import Request, leave_out_samples, make_choices
-from influbayes.effects.averages import average_posts
+from influbayes.effects.averages import Averages, average_posts
 from influbayes.effects.calibration_curve import estimate_calibration
 from influbayes.effects.contrasts import estimate_effects, make_claims
 from influbayes.effects.criticism import check_predictions
@@ -155,12 +155,29 @@ def add_choices(
 
 
 def find_quick_refit(analysis: ConversionAnalysis, settings: Settings) -> Callable[[Design], Fit] | None:
-    """Return how to fit once more where the study's engine is quick enough for refits; None for nuts."""
+    """Return how to fit once more where the study's engine is quick enough for refits; None for nuts.
+
+    A model of the same posts that was fitted already, in the study or by an earlier call, is not fitted again.
+    """
     if analysis.questions[0].fit.run.name_used != "laplace":
         return None
-    return lambda design: fit_model(
-        design, engine="laplace", draws=settings.draws, chains=settings.chains, seed=settings.seed
-    )
+    known = {_name_model(question.fit.design): question.fit for question in analysis.questions}
+
+    def refit(design: Design) -> Fit:
+        model = _name_model(design)
+        if model not in known:
+            known[model] = fit_model(
+                design, engine="laplace", draws=settings.draws, chains=settings.chains, seed=settings.seed
+            )
+        return known[model]
+
+    return refit
+
+
+def _name_model(design: Design) -> tuple[object, ...]:
+    """Return what tells the models of one table apart: outcome, priors and terms."""
+    spec = design.specification
+    return (spec.outcome, spec.intercept, design.numerics, design.factors, design.interactions)
 
 
 def split_questions(spec: Specification) -> tuple[tuple[Question, Specification], ...]:
@@ -196,7 +213,7 @@ def answer_question(
         probabilities=probabilities,
         checks=checks,
         calibration=estimate_calibration(fit, seed=settings.seed, loo=loo),
-        diagnostics=(*diagnostics, *_judge_priors(fit, settings, failed=_is_unreliable(diagnostics))),
+        diagnostics=(*diagnostics, *_judge_priors(averages, settings, failed=_is_unreliable(diagnostics))),
     )
 
 
@@ -332,17 +349,16 @@ def _judge_levels(design: Design, factor: str) -> tuple[Diagnostic, ...]:
     return judge_rows(factor, levels, posts, trials, conversions, question=design.question)
 
 
-def _judge_priors(fit: Fit, settings: Settings, *, failed: bool) -> tuple[Diagnostic, ...]:
+def _judge_priors(averages: Averages, settings: Settings, *, failed: bool) -> tuple[Diagnostic, ...]:
     """Halve and double every prior scale; skipped where nothing will be stated anyway."""
     if failed:
         return ()
-    averages = average_posts(fit)
     thinned = averages.population.fit
     claims = make_claims(thinned, averages=averages)
 
     def refit(changed: Specification) -> Fit:
         again = fit_model(
-            _change_priors(fit.design, changed), engine=settings.engine, draws=settings.draws, seed=settings.seed
+            _change_priors(thinned.design, changed), engine=settings.engine, draws=settings.draws, seed=settings.seed
         )
         worst = find_worst_convergence(again.draws)
         if not (worst.rhat <= MAX_RHAT and min(worst.ess_bulk, worst.ess_tail) >= MIN_ESS):
@@ -350,7 +366,7 @@ def _judge_priors(fit: Fit, settings: Settings, *, failed: bool) -> tuple[Diagno
         return again
 
     shifts = assess_sensitivity(thinned, claims, refit=refit, make_claims=make_claims)
-    return judge_sensitivity(shifts, question=fit.design.question, claim_ids=[claim.id for claim in claims])
+    return judge_sensitivity(shifts, question=thinned.design.question, claim_ids=[claim.id for claim in claims])
 
 
 def _change_priors(design: Design, changed: Specification) -> Design:
