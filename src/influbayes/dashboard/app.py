@@ -49,6 +49,7 @@ def show_app() -> None:
         st.Page(_make_page(entry, session), title=entry.title, icon=entry.icon, url_path=entry.module)
         for entry in PAGES
     ]
+    session.pages.update(zip((entry.module for entry in PAGES), pages, strict=True))
     st.navigation(pages).run()
 
 
@@ -82,19 +83,18 @@ def _choose_run(session: Session, study: str) -> StudyRun | None:
     runs = session.index.of_study(study)
     if not runs:
         return None
-    key, labels = f"run-{study}", {run.name: label_run(run) for run in runs}
+    found = {str(run.folder): run for run in runs}
     wanted = session.chosen.get(study)
-    names = list(labels)
     with st.sidebar:
-        name = st.selectbox(
+        place = st.selectbox(
             f"Run of the {study} study",
-            names,
-            index=names.index(wanted) if wanted in names else 0,
-            format_func=labels.__getitem__,
-            key=key,
+            list(found),
+            index=list(found).index(wanted) if wanted in found else 0,
+            format_func=lambda place: label_run(found[place]),
+            placeholder="no run",
         )
-    session.chosen[study] = name
-    return next(run for run in runs if run.name == name)
+    session.chosen[study] = place
+    return found[place]
 
 
 def label_run(run: StudyRun) -> str:

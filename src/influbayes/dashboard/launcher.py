@@ -69,8 +69,8 @@ def check_settings(settings: DashboardSettings) -> None:
     """Refuse an address that others can reach, unless a proxy stands before it, and a port that is none."""
     if settings.address not in LOOPBACK and not settings.behind_proxy:
         raise UsageError(
-            f"--address {settings.address}: anyone who reaches it could read every run, since the dashboard asks for no "
-            "password. Put a proxy that does before it and say --behind-proxy, or leave the address out."
+            f"--address {settings.address}: anyone who reaches it could read every run, since the dashboard asks for "
+            "no password. Put a proxy that does before it and say --behind-proxy, or leave the address out."
         )
     if not 1 <= settings.port <= 65535:
         raise UsageError(f"--port {settings.port}: a port is a number from 1 to 65535.")

@@ -2,9 +2,10 @@
 
 The interface that pages use:
 
-- `StudyRun`: one whole run. `study` is "conversion", "returns" or "attribution"; `results` its results.json as validated
-  plain data (read-only); `folder` its path; `created` ISO 8601; `status` and `verdict` as the report says them
-  ("ok", "partly_withheld", "withheld"); `reasons` of the verdict; `is_sample` whether it is of bundled data.
+- `StudyRun`: one whole run. `study` is "conversion", "returns" or "attribution"; `results` its results.json as
+  validated plain data (read-only); `folder` its path; `created` ISO 8601; `status` ("ok", "partly_withheld",
+  "withheld"), `verdict` and `reasons` as the report says them; `is_sample` whether it is of bundled data; `is_private`
+  whether one session alone sees it.
 - `load_tables(run)`: the CSV files of the run's `tables/` folder by name, numbers as numbers.
 - `load_posterior(run, question)`: the saved fit of a conversion or attribution run, to ask further questions of.
 - `load_run_ledger(run)`: the checked ledger of a returns run, to filter and to estimate from.
@@ -69,6 +70,10 @@ class RunIndex:
         """Return the runs of one study, newest first."""
         return tuple(run for run in self.runs if run.study == study)
 
+    def join(self, other: RunIndex) -> RunIndex:
+        """Return the runs of both, newest first."""
+        return RunIndex(runs=_sort_runs([*self.runs, *other.runs]), broken=(*self.broken, *other.broken))
+
 
 Kept = dict[tuple[Path, int, int], StudyRun | BrokenRun]
 """What was read before: folder, time and size of its manifest -> what was found there."""
@@ -89,9 +94,12 @@ def index_runs(folders: Sequence[Path], *, private: Sequence[Path] = (), kept: K
         for parent in (*folders, *private)
         for path in _list_candidates(parent)
     ]
-    runs = [row for row in found if isinstance(row, StudyRun)]
-    runs.sort(key=lambda run: (run.created, run.name), reverse=True)
-    return RunIndex(runs=tuple(runs), broken=tuple(row for row in found if isinstance(row, BrokenRun)))
+    runs = _sort_runs([row for row in found if isinstance(row, StudyRun)])
+    return RunIndex(runs=runs, broken=tuple(row for row in found if isinstance(row, BrokenRun)))
+
+
+def _sort_runs(runs: list[StudyRun]) -> tuple[StudyRun, ...]:
+    return tuple(sorted(runs, key=lambda run: (run.created, run.name), reverse=True))
 
 
 def _list_candidates(parent: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""The overview: the newest run of each study, its verdict and headlines first, and what changed since the run before."""
+"""The overview: the newest run of each study, verdict and headlines first, and what changed since the run before."""
 
 from __future__ import annotations
 
