@@ -16,6 +16,7 @@ from influbayes.dashboard.charts_theme import escape_words
 from influbayes.dashboard.run_index import StudyRun
 from influbayes.dashboard.session import Session, open_session
 from influbayes.dashboard.settings import DashboardSettings, compare_options, list_server_options, parse_settings
+from influbayes.dashboard.verdicts import say_when
 from influbayes.dashboard.waiting import show_waiting
 
 
@@ -98,9 +99,6 @@ def _choose_run(session: Session, study: str) -> StudyRun | None:
 
 
 def label_run(run: StudyRun) -> str:
-    """Return how a run is named in lists: "posts-2 (23 Nov 2026 09:10, sample)"."""
-    from datetime import datetime
-
-    when = datetime.fromisoformat(run.created).strftime("%d %b %Y %H:%M")
-    marks = [when, *(["sample"] if run.is_sample else []), *(["only you"] if run.is_private else [])]
+    """Return how a run is named in lists: "posts-2 (23 Nov 2026 09:10 UTC, sample)"."""
+    marks = [say_when(run), *(["sample"] if run.is_sample else []), *(["only you"] if run.is_private else [])]
     return f"{run.name} ({', '.join(marks)})"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import streamlit as st
 
 from influbayes.dashboard.charts_theme import escape_words
@@ -22,6 +24,11 @@ def show_verdict(run: StudyRun) -> None:
     _BOXES[run.status]("\n".join([lines[0], "", *lines[1:]]), icon=_ICONS[run.status])
     if run.is_sample:
         st.caption("Simulated sample data that come with influbayes, not a real campaign.")
+
+
+def say_when(run: StudyRun) -> str:
+    """Return when a run was made: "23 Nov 2026 09:10 UTC"."""
+    return datetime.fromisoformat(run.created).strftime("%d %b %Y %H:%M UTC").lstrip("0")
 
 
 def show_page_head(title: str, run: StudyRun) -> None:

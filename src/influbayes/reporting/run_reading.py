@@ -61,3 +61,10 @@ def list_headlines(results: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the headline sentences of a run of any study, in reading order, each once."""
     rows = [row["text"] for row in results["statements"] if row["kind"] == "headline"]
     return tuple(dict.fromkeys(rows))
+
+
+def list_withheld_cells(results: Mapping[str, Any]) -> frozenset[str]:
+    """Return the levels and cells of a conversion run whose expected value as bought is withheld."""
+    hidden = set(results["withheld_effects"])
+    rows = [row for row in results["effects"] if row["id"] in hidden and row["question"] == "as_bought"]
+    return frozenset(str(row["level"]) for row in rows if row["estimand"] == "expected_value")
