@@ -12,7 +12,7 @@ from importlib import import_module
 
 import streamlit as st
 
-from influbayes.dashboard.charts_theme import escape_words
+from influbayes.dashboard.charts_theme import draw_icon, escape_words
 from influbayes.dashboard.run_index import StudyRun
 from influbayes.dashboard.session import Session, open_session
 from influbayes.dashboard.settings import DashboardSettings, compare_options, list_server_options, parse_settings
@@ -42,7 +42,7 @@ PAGES = (
 
 def show_app() -> None:
     """Draw one view of the app."""
-    st.set_page_config(page_title="influbayes", page_icon=":material/insights:", layout="wide")
+    st.set_page_config(page_title="influbayes", page_icon=draw_icon(), layout="wide")
     settings = parse_settings(sys.argv[1:])
     _stop_if_unsafe(settings)
     session = open_session(settings)
@@ -92,13 +92,13 @@ def _choose_run(session: Session, study: str) -> StudyRun | None:
             list(found),
             index=list(found).index(wanted) if wanted in found else 0,
             format_func=lambda place: label_run(found[place]),
-            placeholder="no run",
         )
+        st.caption(escape_words(f"Made {say_when(found[place])} from {found[place].results['data']['file']}."))
     session.chosen[study] = place
     return found[place]
 
 
 def label_run(run: StudyRun) -> str:
-    """Return how a run is named in lists: "posts-2 (23 Nov 2026 09:10 UTC, sample)"."""
-    marks = [say_when(run), *(["sample"] if run.is_sample else []), *(["only you"] if run.is_private else [])]
-    return f"{run.name} ({', '.join(marks)})"
+    """Return how a run is named in lists: "posts-2", "posts-2 (sample)", "upload-3f (only you)"."""
+    marks = [*(["sample"] if run.is_sample else []), *(["only you"] if run.is_private else [])]
+    return f"{run.name} ({', '.join(marks)})" if marks else run.name

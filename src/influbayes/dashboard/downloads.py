@@ -43,12 +43,17 @@ def show_table(
     st.dataframe(
         guard_frame(frame),
         hide_index=True,
-        column_config=None if columns is None else dict(columns),
+        column_config={**_group_thousands(frame), **(columns or {})},
         height="auto" if height is None else height,
         width="stretch",
     )
     if file_name is not None:
         offer_download(frame, file_name, key=key)
+
+
+def _group_thousands(frame: pd.DataFrame) -> dict[str, Any]:
+    numbers = [str(name) for name, kind in frame.dtypes.items() if kind.kind in "iuf"]
+    return {name: st.column_config.NumberColumn(format="localized") for name in numbers}
 
 
 def offer_download(frame: pd.DataFrame, file_name: str, *, key: str, label: str = "Download CSV") -> None:

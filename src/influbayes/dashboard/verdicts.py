@@ -17,7 +17,8 @@ MOST_REASONS = 6
 
 def show_verdict(run: StudyRun) -> None:
     """Show the verdict with its reasons, and say where the data are the bundled sample."""
-    lines = [f"**{NAMES[run.status]}.** {escape_words(run.verdict)}"]
+    name, text = NAMES[run.status], escape_words(run.verdict)
+    lines = [f"**{text}**" if run.verdict.startswith(name) else f"**{name}.** {text}"]
     lines += [f"- {escape_words(reason)}" for reason in run.reasons[:MOST_REASONS]]
     more = len(run.reasons) - MOST_REASONS
     lines += [f"- and {more} more: see the report."] if more > 0 else []
