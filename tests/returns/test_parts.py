@@ -7,15 +7,18 @@ from datetime import date
 from importlib.resources import as_file, files
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from influbayes.errors import DataRefused, UsageError
 from influbayes.returns.bootstrap import draw_mean
+from influbayes.returns.engagement import estimate_engagement
 from influbayes.returns.estimates import estimate_returns
 from influbayes.returns.filters import LedgerFilter
 from influbayes.returns.incremental import AMONG_BUYERS, INCREMENTAL, GroupSizes
 from influbayes.returns.index import LedgerIndex, cut_ledger, index_ledger
-from influbayes.returns.parts import estimate_part, list_alerts
+from influbayes.returns.parts import cut_posts, estimate_part, list_alerts, sum_part
+from influbayes.returns.pictures import rate_engagement
 from influbayes.tables.ledger import Ledger, read_ledger
 
 FILTERS = {
@@ -55,7 +58,6 @@ def test_a_part_equals_the_study_of_the_filtered_tables(sample: Ledger, index: L
     for mine_row, row in zip(part.effects, whole.effects, strict=True):
         ours = [mine_row.estimate, mine_row.lower, mine_row.upper]
         assert ours == pytest.approx([row.estimate, row.lower, row.upper], rel=1e-9, nan_ok=True)
-    assert part.heterogeneity is not None
     assert part.heterogeneity.apart == whole.heterogeneity.apart
     assert part.heterogeneity.pooled_sd == pytest.approx(whole.heterogeneity.pooled_sd)
 
@@ -91,13 +93,13 @@ def test_no_exposed_order_leaves_sums_and_says_why_there_is_no_estimate(read_tab
     def drop_exposed(text: str) -> str:
         return "".join(line + "\n" for line in text.splitlines() if not ("YouTube" in line and line.endswith(",1")))
 
-    ledger = read_tables(
-        {"tracking_data.csv": drop_exposed, "payouts.csv": lambda text: text.replace("10,1,10", "10,0,10")}
-    )
-    part = estimate_part(cut_ledger(index_ledger(ledger), LedgerFilter(influencer=("b",))))
-    assert (part.totals.payout, part.totals.revenue_credited, part.effects) == (10.0, 0.0, ())
-    assert "no exposed order" in part.why_not
-    assert list_alerts(part) == ()
+    orders = {"payouts.csv": lambda text: text.replace("10,1,10", "10,0,10")}
+    index = index_ledger(read_tables({"tracking_data.csv": drop_exposed, **orders}))
+    part = cut_ledger(index, LedgerFilter(influencer=("b",)))
+    totals = sum_part(part).totals
+    assert (totals.payout, totals.revenue_credited, totals.control_users) == (10.0, 0.0, 3)
+    with pytest.raises(DataRefused, match="no exposed order"):
+        estimate_part(part)
 
 
 def test_sizes_of_groups_hold_for_the_whole_ledger_only(read_tables: Callable[..., Ledger]) -> None:
@@ -159,3 +161,37 @@ def test_matched_draws_have_the_moments_of_the_bootstrap() -> None:
 def test_few_draws_are_refused(index: LedgerIndex) -> None:
     with pytest.raises(UsageError, match="too few to tell intervals by"):
         estimate_part(cut_ledger(index), draws=50)
+
+
+def test_posts_of_a_part_are_those_of_its_influencers(sample: Ledger, index: LedgerIndex) -> None:
+    posts = cut_posts(cut_ledger(index, LedgerFilter(platform=("TikTok",))))
+    tiktok = sample.influencers.loc[sample.influencers["platform"] == "TikTok", "id"]
+    assert sorted(posts["url"]) == sorted(sample.posts.loc[sample.posts["influencer_id"].isin(tiktok), "url"])
+
+
+def test_engagement_is_the_ratio_of_sums_with_the_interval_of_the_bootstrap(sample: Ledger) -> None:
+    rates = {row["platform"]: row["rate"] for row in rate_engagement(sample)}
+    rows = estimate_engagement(sample.posts, draws=4000)
+    assert {row.platform: row.rate for row in rows} == rates
+    for row in rows:
+        own = sample.posts.loc[sample.posts["platform"] == row.platform]
+        engaged, reach = own["likes"] + own["comments"], own["reach"]
+        sd = float(np.sqrt(((engaged - row.rate * reach) ** 2).sum())) / float(reach.sum())
+        assert row.lower < row.rate < row.upper
+        assert row.upper - row.lower == pytest.approx(2 * 1.645 * sd, rel=0.15)
+
+
+def test_engagement_of_one_post_has_no_interval_and_of_none_reached_no_rate(read_tables: Callable[..., Ledger]) -> None:
+    rows = {row.platform: row for row in estimate_engagement(read_tables().posts)}
+    assert (rows["Instagram"].rate, rows["Instagram"].posts) == (0.075, 2)
+    assert (rows["YouTube"].posts_without_reach, np.isnan(rows["YouTube"].rate)) == (1, True)
+    one = estimate_engagement(read_tables().posts.head(1))[0]
+    assert (one.rate, np.isnan(one.lower)) == (0.1, True)
+
+
+def test_many_posts_have_the_interval_of_the_delta_method() -> None:
+    rng = np.random.default_rng(3)
+    reach = rng.integers(500, 5000, 2500)
+    posts = pd.DataFrame({"platform": "A", "reach": reach, "likes": rng.binomial(reach, 0.04), "comments": 0})
+    many, few = estimate_engagement(posts)[0], estimate_engagement(posts.head(1900))[0]
+    assert many.upper - many.lower == pytest.approx((few.upper - few.lower) * np.sqrt(1900 / 2500), rel=0.1)

@@ -69,6 +69,11 @@ class Returns:
     draws: int
     asked: int
 
+    @property
+    def people(self) -> pd.DataFrame:
+        """The influencers, in the order of the draws."""
+        return self.ledger.influencers
+
 
 def estimate_returns(
     ledger: Ledger,

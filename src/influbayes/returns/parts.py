@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from math import fsum
 
 import numpy as np
+import pandas as pd
 
-from influbayes.errors import DataRefused, UsageError
+from influbayes.errors import UsageError
 from influbayes.returns.audiences import GROUPS, count_audience
 from influbayes.returns.estimands import ReturnEffect, count_probability
 from influbayes.returns.estimates import Heterogeneity, describe_returns, judge_heterogeneity
-from influbayes.returns.incremental import INCREMENTAL, GroupSizes, Incremental, compare_audiences
+from influbayes.returns.incremental import GroupSizes, Incremental, compare_audiences
 from influbayes.returns.index import (
     LedgerPart,
     count_users,
@@ -43,27 +44,43 @@ FEW_WEIGHTS = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PartReturns:
-    """What a part of a ledger returns.
+class PartSums:
+    """What needs no estimate: totals and slices of a part of a ledger."""
 
-    `why_not` says why there is no estimate (then `pooled`, `heterogeneity` are None and `effects` is empty); sums stand
-    in `totals` and `slices` all the same. `incremental` is None without control or exposed users; `sizes_lost` tells
-    that the sizes of the groups, given for the whole ledger, do not hold for the part.
+    totals: Totals
+    slices: tuple[Slice, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartReturns:
+    """What a part of a ledger returns; the fields are those of `Returns`.
+
+    `incremental` is None without control or exposed users; `sizes_lost` tells that the sizes of the groups, given for
+    the whole ledger, do not hold for the part.
     """
 
     part: LedgerPart
     totals: Totals
     slices: tuple[Slice, ...]
-    pooled: PooledReturns | None
+    pooled: PooledReturns
     incremental: Incremental | None
-    heterogeneity: Heterogeneity | None
+    heterogeneity: Heterogeneity
     effects: tuple[ReturnEffect, ...]
-    why_not: str
     sizes_lost: bool
     best: int
     prob: float
     seed: int
     draws: int
+
+    @property
+    def people(self) -> pd.DataFrame:
+        """The influencers of the part, in the order of the draws."""
+        return self.part.people
+
+    @property
+    def payout(self) -> FloatArray:
+        """(influencers,) what each was paid, in currency."""
+        return self.part.payout
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +132,8 @@ def estimate_part(
 
     Raises
     ------
+    DataRefused
+        IB-D51: no exposed order of the part names a known influencer; `sum_part` gives its sums all the same.
     UsageError
         `draws` below 200.
     """
@@ -124,36 +143,24 @@ def estimate_part(
     pool_rng, lift_rng, check_rng = np.random.default_rng(seed).spawn(3)
     known = knows_non_buyers(part)
     usable = sizes if part.chosen.is_empty and not known else None
+    counts = count_audience(gather_part(part, "exposed"), len(part.people))
+    pooled = pool_counts(counts, buyers_only=not known, draws=made, rng=pool_rng, most_weights=FEW_WEIGHTS)
     lift = _compare(part, known, usable, made, lift_rng)
-    pooled, why_not = _pool(part, known, made, pool_rng)
+    sums = sum_part(part)
     return PartReturns(
         part=part,
-        totals=sum_part(part),
-        slices=slice_part(part),
+        totals=sums.totals,
+        slices=sums.slices,
         pooled=pooled,
         incremental=lift,
-        heterogeneity=None
-        if pooled is None
-        else judge_heterogeneity(pooled, prob=prob, rng=check_rng, most_weights=FEW_WEIGHTS),
-        effects=()
-        if pooled is None
-        else describe_returns(part.people, pooled, lift, part.payout, best=best, prob=prob),
-        why_not=why_not,
-        sizes_lost=sizes is not None and usable is None and (lift is not None and lift.label != INCREMENTAL),
+        heterogeneity=judge_heterogeneity(pooled, prob=prob, rng=check_rng, most_weights=FEW_WEIGHTS),
+        effects=describe_returns(part.people, pooled, lift, part.payout, best=best, prob=prob),
+        sizes_lost=sizes is not None and usable is None and not known,
         best=best,
         prob=prob,
         seed=seed,
         draws=made,
     )
-
-
-def _pool(part: LedgerPart, known: bool, draws: int, rng: np.random.Generator) -> tuple[PooledReturns | None, str]:
-    counts = count_audience(gather_part(part, "exposed"), len(part.people))
-    try:
-        found = pool_counts(counts, buyers_only=not known, draws=draws, rng=rng, most_weights=FEW_WEIGHTS)
-    except DataRefused as reason:
-        return None, reason.problems[0].message
-    return found, ""
 
 
 def _compare(
@@ -192,16 +199,15 @@ def list_alerts(found: PartReturns, *, floor: float = 1.0, least: float = 0.5) -
     """
     if not (0 <= floor < float("inf") and 0 <= least <= 1):
         raise UsageError(f"ROAS {floor:g} with probability {least:g}: give a ROAS from 0 and a probability of 0 to 1.")
-    if found.pooled is None:
-        return ()
-    paid = found.part.payout > 0
-    rows = _judge_losses(found, found.pooled, paid, floor)
+    rows = _judge_losses(found, found.payout > 0, floor)
     chosen = [row for row in rows if row.probability >= least]
     return tuple(sorted(chosen, key=lambda row: (-row.probability, -row.expected_loss, row.influencer)))
 
 
-def _judge_losses(found: PartReturns, pooled: PooledReturns, paid: BoolArray, floor: float) -> list[LossAlert]:
-    payout, revenue, raw = found.part.payout[paid], pooled.revenue[:, paid], pooled.counts.spend[paid]
+def _judge_losses(found: PartReturns, paid: BoolArray, floor: float) -> list[LossAlert]:
+    if not paid.any():
+        return []
+    payout, revenue, raw = found.payout[paid], found.pooled.revenue[:, paid], found.pooled.counts.spend[paid]
     below = (revenue < floor * payout).sum(axis=0)
     loss = np.maximum(floor * payout - revenue, 0).mean(axis=0)
     tail = (1 - found.prob) / 2
@@ -233,8 +239,18 @@ def mark_credited_rows(part: LedgerPart) -> BoolArray:
     return np.asarray(part.rows & (part.index.group == GROUPS["exposed"]) & (part.index.owner >= 0), dtype=np.bool_)
 
 
-def sum_part(part: LedgerPart) -> Totals:
-    """Return what `sum_totals` returns for the part."""
+def sum_part(part: LedgerPart) -> PartSums:
+    """Return what `sum_totals` and `sum_slices` return for the part."""
+    return PartSums(totals=_sum_totals(part), slices=_slice_part(part))
+
+
+def cut_posts(part: LedgerPart) -> pd.DataFrame:
+    """Return the posts of the influencers of the part; filters of orders leave posts alone."""
+    posts = part.index.ledger.posts
+    return posts.loc[part.kept[posts["influencer"].to_numpy()]]
+
+
+def _sum_totals(part: LedgerPart) -> Totals:
     exposed, credited = part.index.group == GROUPS["exposed"], mark_credited_rows(part)
     bought = part.rows & (part.revenue != 0)
     payout, revenue = _add_up(part.payouts), _add_up(part.revenue[bought & credited])
@@ -257,8 +273,7 @@ def _add_up(values: FloatArray) -> float:
     return fsum(values.tolist())
 
 
-def slice_part(part: LedgerPart) -> tuple[Slice, ...]:
-    """Return what `sum_slices` returns for the part."""
+def _slice_part(part: LedgerPart) -> tuple[Slice, ...]:
     rows = mark_credited_rows(part)
     place = part.place[part.index.owner[rows]]
     found: list[Slice] = []
