@@ -5,7 +5,7 @@
 
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: help fit test test-all check bench clean unusable
+.PHONY: help fit dashboard test test-all check bench clean unusable
 
 VENV_PYTHON := .venv/bin/python
 INSTALL := $(VENV_PYTHON) -m pip install -qq --disable-pip-version-check --no-input --retries 8 -c constraints.txt
@@ -58,6 +58,9 @@ fit: .venv/.installed ## fit the bundled sample, or POSTS=path; further options 
 	  130) echo "make fit: interrupted; nothing was written (exit code 130)." ;; \
 	  *) echo "make fit: the tool ended unexpectedly (exit code $$code)." ;; \
 	esac; exit $$code
+
+dashboard: .venv/.installed ## look at the runs in runs/ in a browser; where there is none, at the samples
+	@$(VENV_PYTHON) -m influbayes.dashboard $(ARGS)
 
 test: .venv/.installed ## the ordinary tests, in minutes
 	@code=0; \

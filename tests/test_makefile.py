@@ -126,7 +126,7 @@ def test_help_is_the_default_and_has_one_line_for_each_target(checkout: Checkout
     assert plain.returncode == asked.returncode == 0
     assert plain.stdout == asked.stdout
     names = [line.split()[1] for line in plain.stdout.splitlines()]
-    assert names == ["help", "fit", "test", "test-all", "check", "bench", "clean"]
+    assert names == ["help", "fit", "dashboard", "test", "test-all", "check", "bench", "clean"]
     assert checkout.read_log() == [], "help starts no Python"
 
 

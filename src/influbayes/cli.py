@@ -11,6 +11,7 @@ ENTRIES = {
     "roas": "what influencers return on their payouts, and incrementally: read a ledger and write a report",
     "attribute": "which channels stood on the way to a sign-up, by every rule, beside a model and a baseline",
     "plan": "which posts to buy for a budget, from a finished run and the fees",
+    "dashboard": "look at runs, filter them and upload tables in a browser",
     "calibrate": "check that the engine's intervals hold what they promise, by simulation",
     "simulate": "write a simulated table with a known truth",
 }
@@ -31,7 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if words[0] not in ENTRIES:
         print(f"influbayes: no command {words[0]!r}. There are: {', '.join(ENTRIES)}.", file=sys.stderr)
         return USAGE
-    code: int = import_module(f"influbayes.{words[0]}").main(words[1:])
+    module = "dashboard.launcher" if words[0] == "dashboard" else words[0]
+    code: int = import_module(f"influbayes.{module}").main(words[1:])
     return code
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from influbayes.reporting.ledger_store import store_ledger
 from influbayes.reporting.results import encode_results, list_facts
 from influbayes.reporting.returns_results import collect_returns
 from influbayes.returns.estimates import Returns, estimate_returns
@@ -40,7 +41,7 @@ def analyse_ledger(
 
 
 def make_returns_files(returns: Returns, results: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the files of a run folder: results.json, report.html, plots and tables for spreadsheets."""
+    """Return the files of a run folder: results.json, report.html, plots, tables for spreadsheets, and the ledger."""
     from influbayes.reporting.plots import save_figure
     from influbayes.reporting.returns_html import render_returns
     from influbayes.reporting.returns_plots import draw_returns
@@ -52,6 +53,7 @@ def make_returns_files(returns: Returns, results: Mapping[str, Any]) -> dict[str
         "model.txt": str(results["provenance"]["specification"]["text"]).encode("utf-8"),
         **{f"plots/{name}.png": image for name, image in images.items()},
         **{f"tables/{name}.csv": partial(export_table, frame) for name, frame in make_tables(returns, results).items()},
+        **store_ledger(returns.ledger),
     }
 
 

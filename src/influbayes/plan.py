@@ -94,6 +94,7 @@ def _make_plan(arguments: argparse.Namespace, results: Mapping[str, Any], fit: A
     from influbayes.decisions.options import gather_options, parse_values
     from influbayes.decisions.plan import plan_posts
     from influbayes.effects.averages import list_all_factors
+    from influbayes.reporting.run_reading import list_withheld_cells
     from influbayes.tables.fee_table import read_cell_table
 
     factors = list_all_factors(fit.design)[:2]
@@ -106,7 +107,7 @@ def _make_plan(arguments: argparse.Namespace, results: Mapping[str, Any], fit: A
     return options, plan_posts(
         options,
         arguments.budget,
-        limits=_read_limits(arguments.limits, levels, options, _list_withheld(results)),
+        limits=_read_limits(arguments.limits, levels, options, list_withheld_cells(results)),
         risk=arguments.risk,
         min_posts=arguments.min_posts,
         last=None if last is None else {label: int(n) for label, n in last.columns["Posts"].items()},
@@ -120,29 +121,13 @@ def _read_limits(
     path: str | None, levels: Mapping[str, Sequence[str]], options: Options, withheld: frozenset[str]
 ) -> dict[str, Limits]:
     """Return the limits of each cell; a cell whose estimate is withheld is not bought."""
-    from influbayes.decisions.plan import Limits
+    from influbayes.decisions.limits import gather_limits
     from influbayes.tables.fee_table import read_cell_table
 
     columns: Mapping[str, Mapping[str, float]] = {}
     if path is not None:
         columns = read_cell_table(path, levels=levels, counts=["Min", "Max", "Stock"], optional=True).columns
-    unknown = sorted({label for column in columns.values() for label in column} - set(options.labels))
-    if unknown:
-        raise UsageError(f"--limits: {', '.join(unknown)} is no single cell; name tier and region of each limit.")
-    found = {}
-    for label in options.labels:
-        ends = [columns[name][label] for name in ("Max", "Stock") if label in columns.get(name, {})]
-        ends += [0.0] if label in withheld else []
-        least = int(columns.get("Min", {}).get(label, 0))
-        if ends or least:
-            found[label] = Limits(least=least, most=int(min(ends)) if ends else None)
-    return found
-
-
-def _list_withheld(results: Mapping[str, Any]) -> frozenset[str]:
-    hidden = set(results["withheld_effects"])
-    rows = [row for row in results["effects"] if row["id"] in hidden and row["question"] == "as_bought"]
-    return frozenset(str(row["level"]) for row in rows if row["estimand"] == "expected_value")
+    return gather_limits(options.labels, columns, withheld=withheld)
 
 
 def _list_inputs(arguments: argparse.Namespace, options: Options) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from scipy.stats import norm
 
 from influbayes.effects.clustering import compare_without_creators, count_effective_posts
 from influbayes.effects.contrasts import make_claims
-from influbayes.effects.equivalence import estimate_equivalence
+from influbayes.effects.equivalence import estimate_equivalence, place_contrasts
 from influbayes.effects.estimands import estimate_probability
 from influbayes.effects.model_comparison import (
     compare_models,
@@ -208,3 +208,25 @@ def test_leaving_creators_out_by_refits_prefers_the_model_that_knows_tiers(make_
     scores = cross_validate_specifications(designs, codes, refit=fit_normally, folds=4)
     assert scores[0].name == "tiers"
     assert scores[1].difference < -2 * scores[1].difference_se
+
+
+def test_a_comparison_is_worse_equal_or_better_and_these_add_to_one(fit):
+    equal = {row.id: row.probability.value for row in estimate_equivalence(fit, threshold=1.3)}
+    rows = place_contrasts(fit, threshold=1.3)
+    assert [row.id for row in rows] == list(equal)
+    for row in rows:
+        draws = fit.draws[f"effect_{row.variable}"]
+        levels = fit.design.levels[row.variable]
+        log_ratio = draws[..., levels.index(row.level)] - draws[..., levels.index(row.reference)]
+        above = int((log_ratio > np.log(1.3)).sum())
+        if 10 <= above <= log_ratio.size - 10:
+            assert row.better.value == pytest.approx(above / log_ratio.size)
+        assert row.equal.value == pytest.approx(equal[row.id])
+        assert row.worse.value + row.equal.value + row.better.value == pytest.approx(1.0, abs=0.02)
+    wide = {row.id: row.equal.value for row in place_contrasts(fit, threshold=3.0)}
+    assert all(wide[name] >= value for name, value in equal.items())
+
+
+def test_a_bound_of_one_is_refused_for_positions_too(fit):
+    with pytest.raises(UsageError, match="an odds ratio above 1"):
+        place_contrasts(fit, threshold=1.0)

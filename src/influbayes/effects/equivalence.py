@@ -5,6 +5,7 @@ Takes a fit and a bound; without a bound nothing is claimed, there is no default
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from influbayes.effects.contrasts import list_contrasts, subtract_levels
 from influbayes.effects.estimands import Probability, estimate_probability, name_row
 from influbayes.errors import UsageError
+from influbayes.hierarchy.design import FloatArray
 from influbayes.hierarchy.posterior import Fit
 
 
@@ -24,6 +26,24 @@ class Equivalence:
     level: str
     reference: str
     probability: Probability
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """Where the odds ratio of one contrast lies against a bound R; the three probabilities add to 1.
+
+    `worse` = P(odds ratio < 1/R), `equal` = P(1/R to R), `better` = P(odds ratio > R); `question`, `variable`, `level`
+    and `reference` name the contrast, `id` its odds ratio in the effects table.
+    """
+
+    id: str
+    question: str
+    variable: str
+    level: str
+    reference: str
+    worse: Probability
+    equal: Probability
+    better: Probability
 
 
 def check_threshold(threshold: float) -> None:
@@ -54,19 +74,59 @@ def estimate_equivalence(fit: Fit, *, threshold: float) -> tuple[Equivalence, ..
         `threshold` not above 1.
     """
     check_threshold(threshold)
-    bound, found = float(np.log(threshold)), []
+    bound = float(np.log(threshold))
+    return tuple(
+        Equivalence(
+            id=name_row(fit.design.question, "odds_ratio", factor, level, reference),
+            variable=factor,
+            level=level,
+            reference=reference,
+            probability=estimate_probability(bound - np.abs(draws)),
+        )
+        for factor, level, reference, draws in _list_log_odds_ratios(fit)
+    )
+
+
+def place_contrasts(fit: Fit, *, threshold: float) -> tuple[Position, ...]:
+    """Return on which side of practical equality every contrast of the `all` factors lies, and how surely.
+
+    Parameters
+    ----------
+    fit : Fit
+    threshold : float
+        Odds ratio above 1.
+
+    Returns
+    -------
+    tuple of Position
+        `equal` is what `estimate_equivalence` gives.
+
+    Raises
+    ------
+    UsageError
+        `threshold` not above 1.
+    """
+    check_threshold(threshold)
+    bound = float(np.log(threshold))
+    return tuple(
+        Position(
+            id=name_row(fit.design.question, "odds_ratio", factor, level, reference),
+            question=fit.design.question,
+            variable=factor,
+            level=level,
+            reference=reference,
+            worse=estimate_probability(-bound - draws),
+            equal=estimate_probability(bound - np.abs(draws)),
+            better=estimate_probability(draws - bound),
+        )
+        for factor, level, reference, draws in _list_log_odds_ratios(fit)
+    )
+
+
+def _list_log_odds_ratios(fit: Fit) -> Iterator[tuple[str, str, str, FloatArray]]:
+    """Give (factor, level, reference, draws of the log odds ratio) of every contrast of the `all` factors."""
     for term in fit.design.factors:
         if term.levels == "all":
             effects, levels = fit.draws[f"effect_{term.column}"], fit.design.levels[term.column]
             for level, reference in list_contrasts(fit.design, term):
-                draws = subtract_levels(effects, levels, level, reference)
-                found.append(
-                    Equivalence(
-                        id=name_row(fit.design.question, "odds_ratio", term.column, level, reference),
-                        variable=term.column,
-                        level=level,
-                        reference=reference,
-                        probability=estimate_probability(bound - np.abs(draws)),
-                    )
-                )
-    return tuple(found)
+                yield term.column, level, reference, subtract_levels(effects, levels, level, reference)

@@ -10,8 +10,9 @@ from dataclasses import asdict
 from math import exp
 from typing import Any
 
+from influbayes.decisions.options import Options
 from influbayes.decisions.plan import Plan
-from influbayes.decisions.premium import PairPremium
+from influbayes.decisions.premium import PairPremium, Premium
 from influbayes.decisions.study import Choices
 from influbayes.effects.contrasts import MEAN_OF_LEVELS
 from influbayes.reporting.decision_words import say_amount, write_sentences
@@ -132,13 +133,47 @@ def _finish(draft: dict[str, Any], *, withheld: bool) -> dict[str, Any]:
     return make_decision(kind, inputs=kept, rows=rows, effects=draft.get("effects", ()), withheld=hidden)
 
 
+def describe_premium(
+    premium: Premium,
+    options: Options,
+    *,
+    reference: str | None,
+    prob: float,
+    sources: tuple[str | None, str | None] = (None, None),
+    withheld_pairs: Mapping[tuple[str, str], str] | None = None,
+    rests_on_prior: bool = False,
+) -> dict[str, Any]:
+    """Return the decision of one pricing, with its sentences; `sources` say where fees and values come from.
+
+    `reference` is the level whose pairs come first; the other parameters are those of `describe_choices`.
+    """
+    draft = _draft_premium(
+        premium, options, reference, sources=sources, pairs=withheld_pairs or {}, rests=rests_on_prior
+    )
+    return _finish({"prob": prob, **draft}, withheld=False)
+
+
 def _describe_premium(
     choices: Choices, references: Mapping[str, str | None], pairs: Mapping[tuple[str, str], str], rests: bool
 ) -> dict[str, Any] | None:
     premium, options = choices.premium, choices.levels
     if premium is None or options is None or premium.unit == "conversions":
         return None
-    reference = references.get(premium.variable)
+    sources = (choices.fees_from, choices.values_from)
+    return _draft_premium(
+        premium, options, references.get(premium.variable), sources=sources, pairs=pairs, rests=rests
+    )
+
+
+def _draft_premium(
+    premium: Premium,
+    options: Options,
+    reference: str | None,
+    *,
+    sources: tuple[str | None, str | None],
+    pairs: Mapping[tuple[str, str], str],
+    rests: bool,
+) -> dict[str, Any]:
     first = reference if reference in options.labels else options.labels[0]
     regrets = [
         {**asdict(regret), "worth": asdict(row)} for regret, row in zip(premium.regrets, premium.worths, strict=True)
@@ -153,8 +188,8 @@ def _describe_premium(
         "inputs": {
             "variable": premium.variable,
             "unit": premium.unit,
-            "fees": choices.fees_from,
-            "values": choices.values_from,
+            "fees": sources[0],
+            "values": sources[1],
             "single_value": premium.single_value,
             "population": options.population,
             "perfect_information": premium.perfect_information,

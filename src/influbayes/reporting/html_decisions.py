@@ -61,10 +61,15 @@ def _make_parts(results: Row, kind: str, heading: str) -> list[Part]:
                 heading=heading if question is None else f"{heading}, {QUESTION_WORDS[question]}",
                 picture=_PICTURES.get(kind, "") if first else "",
                 sentences=tuple(decision["sentences"]),
-                tables=tuple(_TABLES[kind](decision, results)) if decision["rows"] else (),
+                tables=list_decision_tables(decision, results),
             )
         )
     return parts
+
+
+def list_decision_tables(decision: Row, results: Row) -> tuple[Table, ...]:
+    """Return the tables of one decision; none where it is withheld."""
+    return tuple(_TABLES[decision["kind"]](decision, results)) if decision["rows"] else ()
 
 
 def _write(row: Row, form: Callable[[float], str]) -> str:

@@ -24,10 +24,12 @@ from influbayes.reporting.returns_sentences import make_statements
 from influbayes.returns.estimates import Returns
 from influbayes.returns.filters import describe_filter
 from influbayes.returns.incremental import CONTROL_WORDS, INCREMENTAL
+from influbayes.returns.parts import PartReturns
 from influbayes.returns.pictures import compare_paid_orders, rate_engagement, sum_weeks
 from influbayes.tables.problems import Problem
 
 SCHEMA_VERSION = 1
+Estimated = Returns | PartReturns
 FEW_BUYERS = 5
 MODEL_TEXT = """\
 Revenue of an influencer = users reached x conversion x spend per buyer; buyers only: expected buyers x spend.
@@ -44,6 +46,34 @@ _VERDICTS = {
     "partly_withheld": "ROAS can be used; some figures are withheld, and each says why.",
     "withheld": "Nothing is concluded from this ledger.",
 }
+
+
+def collect_part(returns: Estimated, *, chosen: str, prob: float, best: int) -> dict[str, Any]:
+    """Return what results.json says of totals, slices, influencers and statements, for a part of a ledger.
+
+    `chosen` is the filter in words. Weeks, engagement, provenance and the account of rows are those of the whole run.
+    """
+    diagnostics = judge_returns(returns)
+    status = _decide(diagnostics)
+    held = [] if _is_incremental(returns) else [row.id for row in returns.effects if row.question == "incremental"]
+    plain, nulls = make_plain(
+        {
+            "study": "returns",
+            "status": status,
+            "data": {"filter": chosen},
+            "totals": asdict(returns.totals),
+            "slices": [asdict(part) for part in returns.slices],
+            "influencers": _list_influencers(returns),
+            "incremental": _describe_incremental(returns),
+            "heterogeneity": _describe_heterogeneity(returns),
+            "engine": {"draws": returns.draws},
+            "diagnostics": diagnostics,
+            "effects": [asdict(row) for row in returns.effects],
+            "withheld_effects": held,
+            "provenance": {"prob": prob, "best": best},
+        }
+    )
+    return {**plain, "statements": make_statements(plain), "nulls": nulls}
 
 
 def collect_returns(returns: Returns, *, command: str = "", created: str | None = None) -> dict[str, Any]:
@@ -102,13 +132,13 @@ def _load_validator() -> Any:
 # --- judgement --------------------------------------------------------------------------------------------------------
 
 
-def judge_returns(returns: Returns) -> list[dict[str, Any]]:
+def judge_returns(returns: Estimated) -> list[dict[str, Any]]:
     """Return the diagnostics: finite draws, buyers only, few buyers, prior sensitivity, errors of probabilities."""
     found = [_judge_finite(returns), _judge_groups(returns), _judge_prior(returns)]
     found += [asdict(row) for row in _judge_probabilities(returns)]
     few = [
         str(name)
-        for name, count in zip(returns.ledger.influencers["id"], returns.pooled.counts.buyers, strict=True)
+        for name, count in zip(returns.people["id"], returns.pooled.counts.buyers, strict=True)
         if count < FEW_BUYERS
     ]
     if few:
@@ -140,18 +170,18 @@ def _judge(
     }
 
 
-def _judge_finite(returns: Returns) -> dict[str, Any]:
+def _judge_finite(returns: Estimated) -> dict[str, Any]:
     good = bool(np.isfinite(returns.pooled.revenue).all())
     meaning = "Every draw is a finite number." if good else "Some draws are not finite, so nothing is concluded."
     consequence = "none" if good else "all_withheld"
     return _judge("draws_finite", "revenue", "pass" if good else "fail", None, None, consequence, meaning)
 
 
-def _is_incremental(returns: Returns) -> bool:
+def _is_incremental(returns: Estimated) -> bool:
     return returns.incremental is not None and returns.incremental.label == INCREMENTAL
 
 
-def _judge_groups(returns: Returns) -> dict[str, Any]:
+def _judge_groups(returns: Estimated) -> dict[str, Any]:
     lift = returns.incremental
     if _is_incremental(returns):
         meaning = "Users who bought nothing are known, or group sizes are given."
@@ -166,7 +196,7 @@ def _judge_groups(returns: Returns) -> dict[str, Any]:
     return _judge("control_group", "incremental_roas", "fail", None, None, "statement_withheld", meaning, "incremental")
 
 
-def _judge_prior(returns: Returns) -> dict[str, Any]:
+def _judge_prior(returns: Estimated) -> dict[str, Any]:
     steady = returns.heterogeneity.steady
     meaning = (
         "Whether influencers can be told apart does not change when the priors of their spread are halved or doubled."
@@ -177,7 +207,7 @@ def _judge_prior(returns: Returns) -> dict[str, Any]:
     return _judge("sensitivity", "spread", "pass" if steady else "warn", None, None, consequence, meaning)
 
 
-def _judge_probabilities(returns: Returns) -> list[Any]:
+def _judge_probabilities(returns: Estimated) -> list[Any]:
     """Judge the Monte Carlo error of the probabilities in sentences: of ROAS in total and of personas."""
     return [
         judge_probability(
@@ -202,7 +232,7 @@ def _decide(diagnostics: list[dict[str, Any]]) -> str:
 # --- parts ------------------------------------------------------------------------------------------------------------
 
 
-def _say_kind(returns: Returns) -> str:
+def _say_kind(returns: Estimated) -> str:
     if returns.pooled.buyers_only:
         return "the ledger holds buyers only, so the number of buyers is taken as random too."
     return "users who bought nothing are known, so conversion and spend per buyer are estimated apart."
@@ -238,12 +268,12 @@ def _describe_problem(problem: Problem) -> dict[str, Any]:
     }
 
 
-def _list_influencers(returns: Returns) -> list[dict[str, Any]]:
+def _list_influencers(returns: Estimated) -> list[dict[str, Any]]:
     """Return each influencer with raw sums; its estimates stand in `effects`."""
     counts, raw = returns.pooled.counts, {part.level: part for part in returns.slices if part.variable == "influencer"}
     lift = returns.incremental
     rows = []
-    for i, person in enumerate(returns.ledger.influencers.to_dict("records")):
+    for i, person in enumerate(returns.people.to_dict("records")):
         part = raw[str(person["id"])]
         rows.append(
             {
@@ -273,7 +303,7 @@ def _say_state(payout: float, users: int, buyers: int) -> str:
     return {0: "no_orders", 1: "one_buyer"}.get(buyers, "")
 
 
-def _describe_incremental(returns: Returns) -> dict[str, Any] | None:
+def _describe_incremental(returns: Estimated) -> dict[str, Any] | None:
     lift = returns.incremental
     if lift is None:
         return None
@@ -294,7 +324,7 @@ def _describe_incremental(returns: Returns) -> dict[str, Any] | None:
     }
 
 
-def _describe_heterogeneity(returns: Returns) -> dict[str, Any]:
+def _describe_heterogeneity(returns: Estimated) -> dict[str, Any]:
     found = returns.heterogeneity
     return {
         "apart": found.apart,

@@ -8,13 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from influbayes.errors import UsageError
+from influbayes.returns.bootstrap import MOST_WEIGHTS
 from influbayes.returns.estimands import ReturnEffect, make_rows, make_value_rows
 from influbayes.returns.filters import LedgerFilter, filter_ledger
 from influbayes.returns.incremental import INCREMENTAL, GroupSizes, Incremental, estimate_incremental
-from influbayes.returns.money import OF_INFLUENCER, Slice, Totals, code_influencers, sum_slices, sum_totals
-from influbayes.returns.pooling import PooledReturns, pool_returns
+from influbayes.returns.money import OF_INFLUENCER, Slice, Totals, code_people, sum_slices, sum_totals
+from influbayes.returns.pooling import PooledReturns, pool_counts, pool_returns
 from influbayes.tables.cells import BoolArray, FloatArray, IntArray
 from influbayes.tables.ledger import Ledger, sum_payouts
 
@@ -66,6 +68,11 @@ class Returns:
     seed: int
     draws: int
     asked: int
+
+    @property
+    def people(self) -> pd.DataFrame:
+        """The influencers, in the order of the draws."""
+        return self.ledger.influencers
 
 
 def estimate_returns(
@@ -126,11 +133,7 @@ def estimate_returns(
     payout = sum_payouts(part)
     ranked = payout > 0
     lift = estimate_incremental(part, sizes=sizes, draws=made, rng=lift_rng)
-    effects = [
-        *_describe_groups(part, pooled.revenue, payout, prob),
-        *_describe_influencers(part, pooled.revenue, payout, ranked, best, prob),
-        *(_describe_incremental(part, lift, payout, prob) if lift else []),
-    ]
+    effects = describe_returns(part.influencers, pooled, lift, payout, best=best, prob=prob)
     return Returns(
         ledger=part,
         chosen=chosen,
@@ -139,9 +142,9 @@ def estimate_returns(
         pooled=pooled,
         payout=payout,
         ranked=ranked,
-        effects=tuple(effects),
+        effects=effects,
         incremental=lift,
-        heterogeneity=judge_heterogeneity(part, pooled, prob=prob, rng=check_rng),
+        heterogeneity=judge_heterogeneity(pooled, prob=prob, rng=check_rng),
         best=best,
         prob=prob,
         seed=seed,
@@ -159,11 +162,31 @@ def _require_settings(prob: float, draws: int, best: int, seed: int) -> None:
         raise UsageError("--best is 1 or more, and --seed a whole number from 0.")
 
 
-def _describe_groups(part: Ledger, revenue: FloatArray, payout: FloatArray, prob: float) -> list[ReturnEffect]:
+def describe_returns(
+    people: pd.DataFrame,
+    pooled: PooledReturns,
+    lift: Incremental | None,
+    payout: FloatArray,
+    *,
+    best: int,
+    prob: float,
+) -> tuple[ReturnEffect, ...]:
+    """Return the effects table of returns: ROAS of groups, influencers and who to keep, incremental ROAS.
+
+    `people` is the frame of influencers, in the order of the draws; `payout` (influencers,) in currency.
+    """
+    return (
+        *_describe_groups(people, pooled.revenue, payout, prob),
+        *_describe_influencers(people, pooled.revenue, payout, best, prob),
+        *(_describe_incremental(people, lift, payout, prob) if lift else []),
+    )
+
+
+def _describe_groups(people: pd.DataFrame, revenue: FloatArray, payout: FloatArray, prob: float) -> list[ReturnEffect]:
     """ROAS in total and of every group of influencers, by sums."""
     rows = _ratio_rows(revenue.sum(axis=1)[:, None], payout.sum()[None], "returns", "roas", "total", (None,), prob)
     for variable in OF_INFLUENCER:
-        codes, levels = code_influencers(part, variable)
+        codes, levels = code_people(people, variable)
         rows += _ratio_rows(
             sum_draws(revenue, codes, len(levels)),
             np.bincount(codes, weights=payout, minlength=len(levels)),
@@ -211,10 +234,10 @@ def _ratio_rows(
 
 
 def _describe_influencers(
-    part: Ledger, revenue: FloatArray, payout: FloatArray, ranked: BoolArray, best: int, prob: float
+    people: pd.DataFrame, revenue: FloatArray, payout: FloatArray, best: int, prob: float
 ) -> list[ReturnEffect]:
     """Expected revenue, place among the best, and what keeping or dropping is expected to cost."""
-    ids = tuple(part.influencers["id"].astype(str))
+    ids, ranked = tuple(people["id"].astype(str)), payout > 0
     rows = make_rows(
         revenue,
         question="returns",
@@ -265,29 +288,30 @@ def find_best(ratios: FloatArray, best: int) -> FloatArray:
     return np.bincount(top.ravel(), minlength=count) / len(ratios)
 
 
-def _describe_incremental(part: Ledger, lift: Incremental, payout: FloatArray, prob: float) -> list[ReturnEffect]:
+def _describe_incremental(
+    people: pd.DataFrame, lift: Incremental, payout: FloatArray, prob: float
+) -> list[ReturnEffect]:
     """Incremental ROAS in total and, where groups are known in full, of every group of influencers."""
     total = lift.total[:, None]
     rows = _ratio_rows(total, payout.sum()[None], "incremental", "incremental_roas", "total", (None,), prob)
     if lift.influencers is None or lift.label != INCREMENTAL:
         return rows
     for variable in OF_INFLUENCER:
-        codes, levels = code_influencers(part, variable)
+        codes, levels = code_people(people, variable)
         paid = np.bincount(codes, weights=payout, minlength=len(levels))
         summed = sum_draws(lift.influencers, codes, len(levels))
         rows += _ratio_rows(summed, paid, "incremental", "incremental_roas", variable, levels, prob)
     return rows
 
 
-def judge_heterogeneity(part: Ledger, pooled: PooledReturns, *, prob: float, rng: np.random.Generator) -> Heterogeneity:
+def judge_heterogeneity(
+    pooled: PooledReturns, *, prob: float, rng: np.random.Generator, most_weights: int = MOST_WEIGHTS
+) -> Heterogeneity:
     """Return whether what influencers bring differs by more than chance, under the stated and under other priors."""
     above = find_above(pooled.rate)
     apart = is_apart(above)
     draws = min(len(pooled.rate), CHECK_DRAWS)
-    others = [
-        is_apart(find_above(pool_returns(part, draws=draws, rng=rng, prior_factor=factor).rate))
-        for factor in SENSITIVITY
-    ]
+    others = [is_apart(find_above(_pool_again(pooled, draws, rng, factor, most_weights))) for factor in SENSITIVITY]
     spread = pooled.rate.std(axis=1) / pooled.rate.mean(axis=1)
     raw = pooled.raw_rate[np.isfinite(pooled.raw_rate)]
     tail = (1 - prob) / 2
@@ -301,6 +325,21 @@ def judge_heterogeneity(part: Ledger, pooled: PooledReturns, *, prob: float, rng
         lower=float(low),
         upper=float(high),
     )
+
+
+def _pool_again(
+    pooled: PooledReturns, draws: int, rng: np.random.Generator, factor: float, most_weights: int
+) -> FloatArray:
+    """Return rates (draws, influencers) of the same counts under other priors of the spreads."""
+    again = pool_counts(
+        pooled.counts,
+        buyers_only=pooled.buyers_only,
+        draws=draws,
+        rng=rng,
+        prior_factor=factor,
+        most_weights=most_weights,
+    )
+    return again.rate
 
 
 def find_above(rate: FloatArray) -> FloatArray:

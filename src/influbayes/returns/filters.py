@@ -5,6 +5,7 @@ Takes a ledger and a filter; makes a ledger. Knows no ratio.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import date
 from typing import Literal
@@ -83,10 +84,10 @@ def filter_ledger(ledger: Ledger, chosen: LedgerFilter) -> Ledger:
     """
     if chosen.is_empty:
         return ledger
-    _require_values(ledger, chosen)
+    require_values(ledger, chosen)
     if chosen.cuts_orders and chosen.payout is None:
-        raise DataRefused([_refuse_one_sided(chosen)])
-    kept = _choose_influencers(ledger, chosen)
+        raise DataRefused([refuse_one_sided(chosen)])
+    kept = choose_influencers(ledger, chosen)
     orders = _choose_orders(ledger, chosen, kept)
     shares = _share_payouts(ledger, orders, chosen)
     return _rebuild(ledger, kept, orders, shares, _say_filter(chosen))
@@ -104,10 +105,13 @@ def describe_filter(chosen: LedgerFilter) -> str:
     return "; ".join(words) + rule
 
 
-def _require_values(ledger: Ledger, chosen: LedgerFilter) -> None:
-    columns = {name: ledger.influencers[column] for name, column in OF_INFLUENCERS.items()}
-    columns |= {name: ledger.orders[column] for name, column in OF_ORDERS.items()}
+def require_values(ledger: Ledger, chosen: LedgerFilter, *, levels: Mapping[str, Sequence[str]] | None = None) -> None:
+    """Raise UsageError where a filter names what does not occur; `levels` are those of orders, where known already."""
+    columns: dict[str, Iterable[str]] = {name: ledger.influencers[column] for name, column in OF_INFLUENCERS.items()}
+    columns |= levels or {name: ledger.orders[column] for name, column in OF_ORDERS.items()}
     for name, column in columns.items():
+        if not getattr(chosen, name):
+            continue
         known = set(column) - {""}
         wrong = [value for value in getattr(chosen, name) if value not in known]
         if wrong:
@@ -116,7 +120,8 @@ def _require_values(ledger: Ledger, chosen: LedgerFilter) -> None:
         raise UsageError(f"The period starts on {chosen.start}, after its end {chosen.end}.")
 
 
-def _refuse_one_sided(chosen: LedgerFilter) -> Problem:
+def refuse_one_sided(chosen: LedgerFilter) -> Problem:
+    """Return the refusal of a filter of orders that does not say what becomes of payouts."""
     names = [name for name in OF_ORDERS if getattr(chosen, name)]
     names += ["period"] if chosen.start or chosen.end else []
     names += ["time of the first post"] if chosen.after_first_post else []
@@ -130,7 +135,8 @@ def _refuse_one_sided(chosen: LedgerFilter) -> Problem:
     )
 
 
-def _choose_influencers(ledger: Ledger, chosen: LedgerFilter) -> BoolArray:
+def choose_influencers(ledger: Ledger, chosen: LedgerFilter) -> BoolArray:
+    """Return (influencers,) whom a filter keeps; UsageError where that is nobody."""
     kept = np.ones(len(ledger.influencers), dtype=np.bool_)
     for name, column in OF_INFLUENCERS.items():
         wanted = getattr(chosen, name)
@@ -151,9 +157,9 @@ def _choose_orders(ledger: Ledger, chosen: LedgerFilter, kept: BoolArray) -> pd.
             rows &= orders[name].isin(getattr(chosen, name)).to_numpy()
     day = orders["day"].to_numpy().astype("datetime64[D]")
     if chosen.start:
-        rows = rows & day >= np.datetime64(chosen.start)
+        rows = rows & (day >= np.datetime64(chosen.start))
     if chosen.end:
-        rows = rows & day <= np.datetime64(chosen.end)
+        rows = rows & (day <= np.datetime64(chosen.end))
     if chosen.after_first_post:
         rows = rows & ~(mark_early(orders, ledger.posts, len(kept)) & (orders["group"] == 1).to_numpy())
     orders = orders.loc[rows]

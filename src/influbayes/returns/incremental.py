@@ -13,7 +13,7 @@ import numpy as np
 
 from influbayes.errors import UsageError
 from influbayes.returns.audiences import Audience, count_audience, gather_audience, sum_by_user
-from influbayes.returns.bootstrap import draw_mean
+from influbayes.returns.bootstrap import MOST_WEIGHTS, draw_mean
 from influbayes.returns.pooling import draw_spend_of
 from influbayes.returns.populations import RATE_PRIOR_SD, draw_conversions
 from influbayes.tables.cells import FloatArray, IntArray
@@ -70,25 +70,52 @@ def estimate_incremental(
         A group size is smaller than the number of its buyers, or sizes are given for a ledger that knows non-buyers.
     """
     both = list_both_groups(ledger.orders).astype(np.int64)
-    exposed = gather_audience(ledger, "exposed", leave_out=both)
-    control = gather_audience(ledger, "control", leave_out=both)
+    return compare_audiences(
+        gather_audience(ledger, "exposed", leave_out=both),
+        gather_audience(ledger, "control", leave_out=both),
+        len(ledger.influencers),
+        known=has_non_buyers(ledger.orders),
+        left_out=len(both),
+        sizes=sizes,
+        draws=draws,
+        rng=rng,
+        prior_factor=prior_factor,
+    )
+
+
+def compare_audiences(
+    exposed: Audience,
+    control: Audience,
+    influencers: int,
+    *,
+    known: bool,
+    left_out: int,
+    sizes: GroupSizes | None,
+    draws: int,
+    rng: np.random.Generator,
+    prior_factor: float = 1.0,
+    most_weights: int = MOST_WEIGHTS,
+) -> Incremental | None:
+    """Return the incremental revenue of exposed over control users; see `estimate_incremental`, `draw_mean`.
+
+    `known`: whether users who bought nothing are among them; `left_out`: users in both groups, in neither audience.
+    """
     if not len(exposed.user) or not len(control.user):
         return None
-    known = has_non_buyers(ledger.orders)
     spent, base = sum_by_user(exposed), sum_by_user(control)
     _require_sizes(sizes, known=known, exposed=len(spent), control=len(base))
     reached = sizes.exposed if sizes else len(spent)
     held = sizes.control if sizes else len(base)
     total = reached * (
-        draw_mean(spent, users=reached, draws=draws, rng=rng) - draw_mean(base, users=held, draws=draws, rng=rng)
+        draw_mean(spent, users=reached, draws=draws, rng=rng, most_weights=most_weights)
+        - draw_mean(base, users=held, draws=draws, rng=rng, most_weights=most_weights)
     )
     by_influencer, why = None, ""
-    count = len(ledger.influencers)
     if known:
-        by_influencer = _draw_influencers(exposed, control, count, draws, rng, prior_factor)
+        by_influencer = _draw_influencers(exposed, control, influencers, draws, rng, prior_factor, most_weights)
     else:
         why = "Group sizes are known in total only." if sizes else "The ledger holds buyers only."
-    own = np.bincount(control.owner[control.owner >= 0], minlength=count)
+    own = np.bincount(control.owner[control.owner >= 0], minlength=influencers)
     return Incremental(
         label=INCREMENTAL if known or sizes else AMONG_BUYERS,
         total=total,
@@ -100,7 +127,7 @@ def estimate_incremental(
         all_control_users=held,
         exposed_mean=float(spent.sum()) / reached,
         control_mean=float(base.sum()) / held,
-        left_out=len(both),
+        left_out=left_out,
     )
 
 
@@ -121,21 +148,38 @@ def _name_controls(own: IntArray) -> tuple[str, ...]:
 
 
 def _draw_influencers(
-    exposed: Audience, control: Audience, count: int, draws: int, rng: np.random.Generator, prior_factor: float
+    exposed: Audience,
+    control: Audience,
+    count: int,
+    draws: int,
+    rng: np.random.Generator,
+    prior_factor: float,
+    most_weights: int,
 ) -> FloatArray:
     users = count_audience(exposed, count).users
-    per_user = draw_revenue_per_user(exposed, count, draws=draws, rng=rng, prior_factor=prior_factor)
+    per_user = draw_revenue_per_user(
+        exposed, count, draws=draws, rng=rng, prior_factor=prior_factor, most_weights=most_weights
+    )
     if (control.owner >= 0).any():
-        base = draw_revenue_per_user(control, count, draws=draws, rng=rng, prior_factor=prior_factor)
+        base = draw_revenue_per_user(
+            control, count, draws=draws, rng=rng, prior_factor=prior_factor, most_weights=most_weights
+        )
     else:
-        base = draw_mean(sum_by_user(control), draws=draws, rng=rng)[:, None]
+        base = draw_mean(sum_by_user(control), draws=draws, rng=rng, most_weights=most_weights)[:, None]
     return (per_user - base) * users
 
 
 def draw_revenue_per_user(
-    audience: Audience, influencers: int, *, draws: int, rng: np.random.Generator, prior_factor: float = 1.0
+    audience: Audience,
+    influencers: int,
+    *,
+    draws: int,
+    rng: np.random.Generator,
+    prior_factor: float = 1.0,
+    most_weights: int = MOST_WEIGHTS,
 ) -> FloatArray:
     """Return (draws, influencers) revenue per user: conversion rate times spend per buyer, both partially pooled."""
     counts = count_audience(audience, influencers)
     rates = draw_conversions(counts.buyers, counts.users, draws=draws, rng=rng, prior_sd=prior_factor * RATE_PRIOR_SD)
-    return rates.draws * draw_spend_of(counts, draws=draws, rng=rng, prior_factor=prior_factor).draws
+    spend = draw_spend_of(counts, draws=draws, rng=rng, prior_factor=prior_factor, most_weights=most_weights)
+    return rates.draws * spend.draws

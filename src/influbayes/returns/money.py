@@ -108,7 +108,12 @@ def sum_slices(ledger: Ledger) -> tuple[Slice, ...]:
 
 def code_influencers(ledger: Ledger, variable: str) -> tuple[IntArray, tuple[str, ...]]:
     """Return (influencers,) the group of each and the names of the groups, sorted; persona is "category x gender"."""
-    parts = [ledger.influencers[column].astype(str) for column in OF_INFLUENCER[variable]]
+    return code_people(ledger.influencers, variable)
+
+
+def code_people(influencers: pd.DataFrame, variable: str) -> tuple[IntArray, tuple[str, ...]]:
+    """Return the same as `code_influencers`, from the frame of influencers alone."""
+    parts = [influencers[column].astype(str) for column in OF_INFLUENCER[variable]]
     label = parts[0] if len(parts) == 1 else parts[0] + " × " + parts[1]
     codes, levels = pd.factorize(label, sort=True)
     return codes.astype(np.int64), tuple(levels.astype(str))

@@ -12,7 +12,7 @@ import numpy as np
 
 from influbayes.errors import DataRefused
 from influbayes.returns.audiences import Counts, count_audience, gather_audience
-from influbayes.returns.bootstrap import draw_mean
+from influbayes.returns.bootstrap import MOST_WEIGHTS, draw_mean
 from influbayes.returns.populations import (
     RATE_PRIOR_SD,
     SPEND_PRIOR_SD,
@@ -54,9 +54,22 @@ def pool_returns(ledger: Ledger, *, draws: int, rng: np.random.Generator, prior_
         IB-D51: no exposed order names a known influencer.
     """
     counts = count_audience(gather_audience(ledger, "exposed"), len(ledger.influencers))
+    buyers_only = not has_non_buyers(ledger.orders)
+    return pool_counts(counts, buyers_only=buyers_only, draws=draws, rng=rng, prior_factor=prior_factor)
+
+
+def pool_counts(
+    counts: Counts,
+    *,
+    buyers_only: bool,
+    draws: int,
+    rng: np.random.Generator,
+    prior_factor: float = 1.0,
+    most_weights: int = MOST_WEIGHTS,
+) -> PooledReturns:
+    """Return the partially pooled returns from counts and sums of influencers; see `pool_returns`, `draw_mean`."""
     if not counts.buyers.any():
         raise DataRefused([_refuse_nothing()])
-    buyers_only = not has_non_buyers(ledger.orders)
     prior = prior_factor * RATE_PRIOR_SD
     if buyers_only:
         bought = draw_counts(counts.buyers, draws=draws, rng=rng, prior_sd=prior)
@@ -66,7 +79,7 @@ def pool_returns(ledger: Ledger, *, draws: int, rng: np.random.Generator, prior_
         bought = draw_conversions(counts.buyers, counts.users, draws=draws, rng=rng, prior_sd=prior)
         users = counts.users
         raw = np.divide(counts.spend, users, out=np.full(len(users), np.nan), where=users > 0)
-    spend = draw_spend_of(counts, draws=draws, rng=rng, prior_factor=prior_factor)
+    spend = draw_spend_of(counts, draws=draws, rng=rng, prior_factor=prior_factor, most_weights=most_weights)
     rate = bought.draws * spend.draws
     return PooledReturns(
         revenue=rate * users,
@@ -79,13 +92,21 @@ def pool_returns(ledger: Ledger, *, draws: int, rng: np.random.Generator, prior_
     )
 
 
-def draw_spend_of(counts: Counts, *, draws: int, rng: np.random.Generator, prior_factor: float = 1.0) -> Population:
+def draw_spend_of(
+    counts: Counts,
+    *,
+    draws: int,
+    rng: np.random.Generator,
+    prior_factor: float = 1.0,
+    most_weights: int = MOST_WEIGHTS,
+) -> Population:
     """Return draws of the spend per buyer of each influencer; refunds beyond purchases lower the level of all alike."""
     buyers = float(counts.buyers.sum())
     if not buyers:
         nothing = np.zeros((draws, len(counts.buyers)))
         return Population(draws=nothing, spread=np.zeros(draws), mean=np.zeros(draws))
-    overall = draw_mean(counts.amounts, draws=draws, rng=rng) * (len(counts.amounts) / buyers)
+    mean = draw_mean(counts.amounts, draws=draws, rng=rng, most_weights=most_weights)
+    overall = mean * (len(counts.amounts) / buyers)
     return draw_spend(
         counts.logs,
         counts.squares,
