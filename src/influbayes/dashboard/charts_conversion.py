@@ -35,7 +35,7 @@ def draw_cells(frame: pd.DataFrame, *, first: str, second: str) -> go.Figure:
     if frame["second"].nunique() > frame["first"].nunique():
         down, across, first, second = "second", "first", second, first
     rows, columns = (sorted(frame[name].unique()) for name in (down, across))
-    found = {(row[down], row[across]): row for row in frame.to_dict("records")}
+    found: dict[tuple[str, str], dict[Any, Any]] = {(row[down], row[across]): row for row in frame.to_dict("records")}
     cells = [[found.get((one, two)) for two in columns] for one in rows]
     figure = make_figure(x=second, y=first, height=MAP_FRAME + CELL_PIXELS * len(rows))
     figure.add_trace(

@@ -160,9 +160,7 @@ def _describe_premium(
     if premium is None or options is None or premium.unit == "conversions":
         return None
     sources = (choices.fees_from, choices.values_from)
-    return _draft_premium(
-        premium, options, references.get(premium.variable), sources=sources, pairs=pairs, rests=rests
-    )
+    return _draft_premium(premium, options, references.get(premium.variable), sources=sources, pairs=pairs, rests=rests)
 
 
 def _draft_premium(

@@ -52,7 +52,7 @@ def load_ledger(folder: str | Path) -> Ledger:
     place = Path(folder)
     try:
         account: dict[str, Any] = json.loads((place / ACCOUNT).read_bytes())
-        frames = {name: _read_frame(place / FOLDER / f"{name}.parquet") for name in FRAMES}
+        frames: dict[str, Any] = {name: _read_frame(place / FOLDER / f"{name}.parquet") for name in FRAMES}
     except (OSError, ValueError) as error:
         raise IncompleteRun(f"{place}: holds no ledger to look further into. Run influbayes roas again.") from error
     notices = tuple(Problem(**{**row, "lines": tuple(row["lines"])}) for row in account.pop("notices"))

@@ -39,7 +39,7 @@ def read_run(folder: str | Path) -> dict[str, Any]:
         results = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
         raise IncompleteRun(f"{path}: not a whole results.json ({error}). Run the analysis again.") from error
-    study = results.get("study") if isinstance(results, dict) else None
+    study = str(results.get("study")) if isinstance(results, dict) else ""
     if study not in VALIDATORS:
         raise IncompleteRun(f"{path}: no results of {', '.join(VALIDATORS)}. Run the analysis again.")
     problems = VALIDATORS[study](results)

@@ -108,7 +108,8 @@ def describe_filter(chosen: LedgerFilter) -> str:
 def require_values(ledger: Ledger, chosen: LedgerFilter, *, levels: Mapping[str, Sequence[str]] | None = None) -> None:
     """Raise UsageError where a filter names what does not occur; `levels` are those of orders, where known already."""
     columns: dict[str, Iterable[str]] = {name: ledger.influencers[column] for name, column in OF_INFLUENCERS.items()}
-    columns |= levels or {name: ledger.orders[column] for name, column in OF_ORDERS.items()}
+    orders: Mapping[str, Iterable[str]] = levels or {name: ledger.orders[column] for name, column in OF_ORDERS.items()}
+    columns |= orders
     for name, column in columns.items():
         if not getattr(chosen, name):
             continue

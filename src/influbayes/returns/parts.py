@@ -247,7 +247,8 @@ def sum_part(part: LedgerPart) -> PartSums:
 def cut_posts(part: LedgerPart) -> pd.DataFrame:
     """Return the posts of the influencers of the part; filters of orders leave posts alone."""
     posts = part.index.ledger.posts
-    return posts.loc[part.kept[posts["influencer"].to_numpy()]]
+    chosen: pd.DataFrame = posts.loc[part.kept[posts["influencer"].to_numpy()]]
+    return chosen
 
 
 def _sum_totals(part: LedgerPart) -> Totals:

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from influbayes.errors import DataRefused
 from influbayes.tables.cells import TextColumn
 from influbayes.tables.fees import read_fees
 from influbayes.tables.numbers import read_numbers
-from influbayes.tables.problems import Problem, compose_problem, list_values, sort_problems
+from influbayes.tables.problems import Problem, compose_problem, list_values
 from influbayes.tables.records import Records
+from influbayes.tables.refusals import refuse_if_any
 from influbayes.tables.sources import read_records
 
 
