@@ -1,7 +1,8 @@
 """What a conversion is worth, from the purchases or the revenue of the posts that converted: a mean for each level.
 
 Takes amounts of converting posts by level; gives their summary, which a file can hold, and draws made from it. Means
-are partially pooled on the log scale, so that a level with few conversions does not stand alone. Knows no fee and no fit.
+are partially pooled on the log scale, so that a level with few conversions does not stand alone. Knows no fee
+and no fit.
 """
 
 from __future__ import annotations
