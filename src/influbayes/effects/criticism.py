@@ -69,7 +69,13 @@ class _Grouping:
 
 
 def check_predictions(
-    fit: Fit, *, seed: int, creators: Sequence[str] | npt.NDArray[np.str_] | None = None, probability: float = 0.99
+    fit: Fit,
+    *,
+    seed: int,
+    creators: Sequence[str] | npt.NDArray[np.str_] | None = None,
+    creator_column: str = "Creator_ID",
+    by: Sequence[str] = (),
+    probability: float = 0.99,
 ) -> tuple[PredictiveCheck, ...]:
     """Compare the observed conversions of groups of posts with replicated ones.
 
@@ -79,7 +85,12 @@ def check_predictions(
     seed : int
         Seed of the replication.
     creators : (rows,) labels, optional
-        Creator of each fitted row, in the order of `fit.design.rows`; give it only where the model has no creators.
+        Creator (or user) of each fitted row, in the order of `fit.design.rows`: the spread of their totals is checked,
+        which needs it most where the model has no creators.
+    creator_column : str
+        Name of what `creators` holds.
+    by : sequence of str
+        Further factors of the model, `all` or `sample`, each level of which is a cell, "factor:level".
     probability : float
         Mass of the central interval `lower`, `upper` of the replicates, 0 to 1.
 
@@ -91,7 +102,7 @@ def check_predictions(
         creator totals. `tail` counts replicates below plus half of those equal; see `tails` for its ends.
     """
     thinned = thin_fit(fit, PASSES // max(1, len(fit.design.rows)))
-    groupings = [*_group_cells(fit.design), *_group_tenths(fit.design)]
+    groupings = [*_group_cells(fit.design), *_group_levels(fit.design, by), *_group_tenths(fit.design)]
     seeds = np.random.SeedSequence(seed).generate_state(len(groupings) + 1)
     checks = [
         check
@@ -99,7 +110,7 @@ def check_predictions(
         for check in _check_groups(thinned, grouping, int(own), probability)
     ]
     if creators is not None:
-        checks.append(_check_creator_spread(thinned, np.asarray(creators), int(seeds[-1]), probability))
+        checks.append(_check_creator_spread(thinned, np.asarray(creators), creator_column, int(seeds[-1]), probability))
     return tuple(checks)
 
 
@@ -136,6 +147,14 @@ def _group_cells(design: Design) -> Iterator[_Grouping]:
     places = zip(*np.unravel_index(present, counts), strict=True)
     subjects = tuple(":".join(label[place] for label, place in zip(labels, cell, strict=True)) for cell in places)
     yield _Grouping(kind="cell", subjects=subjects, codes=codes.astype(np.int64))
+
+
+def _group_levels(design: Design, by: Sequence[str]) -> Iterator[_Grouping]:
+    """Group by each of the factors named that is in the model."""
+    for name in by:
+        if name in design.levels:
+            subjects = tuple(f"{name}:{level}" for level in design.levels[name])
+            yield _Grouping(kind="cell", subjects=subjects, codes=design.rows.codes[name])
 
 
 def _group_tenths(design: Design) -> Iterator[_Grouping]:
@@ -200,7 +219,7 @@ def _make_check(
 
 
 def _check_creator_spread(
-    fit: Fit, creators: npt.NDArray[np.generic], seed: int, probability: float
+    fit: Fit, creators: npt.NDArray[np.generic], column: str, seed: int, probability: float
 ) -> PredictiveCheck:
     """Check the variance of creator totals around their expectation, a few thousand creators at a time."""
     _, codes = np.unique(creators, return_inverse=True)
@@ -218,7 +237,7 @@ def _check_creator_spread(
     tail = locate_variance(replicated / count, observed / count)
     return _make_check(
         "creator_spread",
-        "Creator_ID",
+        column,
         len(codes),
         observed / count,
         replicated / count,

@@ -273,8 +273,11 @@ def _draw_odds(results: Results) -> Figure | None:
     model = results["signup"]
     if model is None or model["status"] == "withheld":
         return None
-    columns = list(dict.fromkeys(row["variable"] for row in model["levels"]))
-    shown = {name: [row for row in model["levels"] if row["variable"] == name][:MOST_ROWS] for name in columns}
+    said = [row for row in model["levels"] if row["id"] not in model["withheld"]]
+    if not said:
+        return None
+    columns = list(dict.fromkeys(row["variable"] for row in said))
+    shown = {name: [row for row in said if row["variable"] == name][:MOST_ROWS] for name in columns}
     lower = [row["odds_lower"] for rows in shown.values() for row in rows]
     upper = [row["odds_upper"] for rows in shown.values() for row in rows]
     sizes = [len(rows) + 1.6 for rows in shown.values()]
