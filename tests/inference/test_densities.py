@@ -5,14 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from influbayes.inference.densities import (
-    Defended,
-    NoScales,
-    StudentMixture,
-    fit_mixture,
-    fit_scores,
-    make_grid,
-)
+from influbayes.inference.densities import Defended, NoScales, StudentMixture, fit_mixture, make_grid
 
 
 def make_uneven(size: int):
@@ -64,40 +57,6 @@ def test_mixture_density_is_that_of_scipy_and_of_its_draws():
     )
     np.testing.assert_allclose(np.exp(mixture.log_density(points[:50])), direct, rtol=1e-10)
     np.testing.assert_allclose(points.mean(axis=0), [0.9, 0.4], atol=0.03)
-
-
-def draw_log_scales(rng, count, size):
-    """Draw logs of half-normal numbers, a little correlated: a long tail to the left, a short one to the right."""
-    z = rng.normal(size=(count, size)) @ np.linalg.cholesky(0.7 * np.eye(size) + 0.3).T
-    return np.log(np.abs(z))
-
-
-def test_density_of_normal_scores_integrates_to_one_and_is_that_of_its_draws():
-    density = fit_scores(draw_log_scales(np.random.default_rng(5), 8000, 2))
-    fine = [np.linspace(-25, 12, 1500)] * 2
-    points = np.stack([part.ravel() for part in np.meshgrid(*fine, indexing="ij")], axis=1)
-    values = np.exp(density.log_density(points)).reshape(1500, 1500)
-    cumulative = np.cumsum(np.trapezoid(values, fine[1], axis=1)) * (fine[0][1] - fine[0][0])
-    assert cumulative[-1] == pytest.approx(1.0, abs=0.005)
-    draws = density.draw(np.random.default_rng(6), 100_000)[:, 0]
-    for at in (-3.0, -1.0, 0.0, 0.7):
-        assert (draws < at).mean() == pytest.approx(np.interp(at, fine[0], cumulative), abs=0.006)
-
-
-def test_normal_scores_fit_log_scales_better_than_a_mixture_of_t():
-    rng = np.random.default_rng(7)
-    points = np.log(np.abs(rng.normal(size=(10_000, 5))))  # independent, so that the density is known
-    fresh = np.log(np.abs(rng.normal(size=(4000, 5))))
-    target = (-0.5 * np.exp(2 * fresh) + fresh).sum(axis=1)
-    spread = [
-        np.std(target - fitted.log_density(fresh)) for fitted in (fit_scores(points), fit_mixture(points, parts=8))
-    ]
-    assert spread[0] < 0.8 * spread[1]
-
-
-def test_points_that_repeat_give_a_finite_density():
-    points = np.repeat(np.random.default_rng(8).normal(size=(5, 2)), 400, axis=0)
-    assert np.isfinite(fit_scores(points).log_density(points)).all()
 
 
 def test_fitted_mixture_finds_the_mean_and_covers_the_points():

@@ -13,10 +13,9 @@ from itertools import product
 import numpy as np
 
 from influbayes.hierarchy.design import FloatArray
-from influbayes.inference.densities import Defended, Density, NoScales, fit_mixture, fit_scores, make_grid
+from influbayes.inference.densities import Defended, Density, NoScales, fit_mixture, fit_warped, make_grid
 from influbayes.inference.expansion import Expansions, condition, evaluate_marginal, expand_at
 from influbayes.inference.likelihood import Likelihood
-from influbayes.inference.metropolis import expect_acceptance
 from influbayes.inference.scales import Prior
 
 PRIOR_SHARE = 0.05
@@ -27,7 +26,6 @@ _BUDGET = 400_000
 _MOST_POINTS = {1: 15, 2: 8, 3: 5}
 _WALKERS, _WALK_STEPS, _WALK_BURN, _PARTS = 100, 160, 60, 8
 _LARGEST_SD = 1.5
-_TRIED = 1000
 _SMALLEST_STEP = 0.01
 
 Value = Callable[[FloatArray], FloatArray]
@@ -256,7 +254,7 @@ def _thin(axis: FloatArray, count: int) -> FloatArray:
     return np.asarray(inner[np.unique(np.linspace(0, len(inner) - 1, count).round().astype(int))])
 
 
-# --- more than three scales: normal scores or a mixture of t ---------------------------------------------------------
+# --- more than three scales: a mixture of t --------------------------------------------------------------------------
 
 
 def _plan_mixture(
@@ -267,17 +265,7 @@ def _plan_mixture(
         centres = fit_mixture(visited, parts=_PARTS).centres
         expansions = expand_at(likelihood, prior, centres, start=expansions.mode[0])
         visited = _walk(lambda points: evaluate_marginal(expansions, prior, points), prior, rng, phi)
-    return Plan(expansions=expansions, scales=_fit_scales(expansions, prior, rng, visited))
-
-
-def _fit_scales(expansions: Expansions, prior: Prior, rng: np.random.Generator, visited: FloatArray) -> Density:
-    """Return the better of two densities of the points visited: the one the Laplace marginal would accept more of."""
-    candidates = [_defend(prior, main) for main in (fit_scores(visited), fit_mixture(visited, parts=_PARTS))]
-    rates = []
-    for density in candidates:
-        points = density.draw(rng, _TRIED)
-        rates.append(expect_acceptance(evaluate_marginal(expansions, prior, points) - density.log_density(points)))
-    return candidates[int(np.argmax(rates))]
+    return Plan(expansions=expansions, scales=_defend(prior, fit_warped(visited)))
 
 
 def _walk(value: Value, prior: Prior, rng: np.random.Generator, phi: FloatArray) -> FloatArray:
