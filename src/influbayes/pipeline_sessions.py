@@ -41,7 +41,7 @@ from influbayes.attribution.signup import (
 )
 from influbayes.attribution.terms import group_terms
 from influbayes.attribution.truth import find_conflicts
-from influbayes.effects.criticism import check_predictions, thin_fit
+from influbayes.effects.criticism import check_predictions, keep_every, thin_fit
 from influbayes.effects.leave_one_out import estimate_loo
 from influbayes.gate.adequacy import judge_loo, judge_predictions
 from influbayes.gate.checks import Diagnostic, decide_verdict, list_withheld_cells, list_withheld_claims
@@ -69,6 +69,8 @@ OTHER_COLUMNS = ("utm_campaign", "page", "utm_source")
 QUESTION: Question = "as_bought"
 CHECKED_DRAWS = 1000
 """Draws for predictive checks and leave-one-out: enough for their limits, and sessions are many."""
+
+MORE_DRAWS = 4
 
 NOT_CERTIFIED = "The hierarchical model is not scored: {} of {} fits to training users were not certified."
 NO_BASELINE = 'The baseline was not tried: LightGBM is not installed. pip install "influbayes[ml]" brings it.'
@@ -187,7 +189,7 @@ def _answer_signup(
     adapted, left_out = fit_to_sessions(spec, sessions)
     design = build_design(make_rows(sessions, adapted), adapted, question=QUESTION)
     tell("fitting the sign-up model", 0.0)
-    found = (fit or _make_fitter(settings, tell))(design)
+    found = fit(design) if fit is not None else _fit_until_mixed(design, settings, tell)
     levels = summarise_levels(found, prob=settings.prob)
     slopes = summarise_slopes(found, prob=settings.prob)
     tell("checking the sign-up model", 0.0)
@@ -204,14 +206,18 @@ def _answer_signup(
     )
 
 
-def _make_fitter(settings: SessionSettings, tell: Report) -> FitModel:
-    return lambda design: fit_model(
-        design,
-        engine=settings.engine,
-        draws=settings.draws,
-        chains=settings.chains,
-        seed=settings.seed,
-        progress=tell,
+def _fit_until_mixed(design: Design, settings: SessionSettings, tell: Report) -> Fit:
+    """Fit; where the draws are too few for their checks, fit once more with four times the draws, every fourth kept."""
+    found = _fit(design, settings, settings.draws, tell)
+    if not is_unreliable(diagnose(found)):
+        return found
+    again = _fit(design, settings, MORE_DRAWS * settings.draws, tell)
+    return again if is_unreliable(diagnose(again)) else keep_every(again, MORE_DRAWS)
+
+
+def _fit(design: Design, settings: SessionSettings, draws: int, tell: Report) -> Fit:
+    return fit_model(
+        design, engine=settings.engine, draws=draws, chains=settings.chains, seed=settings.seed, progress=tell
     )
 
 
@@ -272,7 +278,7 @@ def _answer_trial(
     )
     trial = try_models(
         features,
-        {**list_contenders(features, uses), HIERARCHICAL: Contender(learner=learner, uses=uses)},
+        {HIERARCHICAL: Contender(learner=learner, uses=uses), **list_contenders(features, uses)},
         folds=settings.folds,
         repeats=settings.repeats,
         prob=settings.prob,

@@ -194,7 +194,7 @@ def test_an_uncertified_hierarchical_model_is_not_scored(analysis):
 
 
 def test_each_model_is_said_to_beat_the_base_rate_or_not(results):
-    said = {row["text"].split(",")[0]: row["text"] for row in results["statements"] if row["kind"] == "baseline"}
+    said = {row["text"].split(" (")[0]: row["text"] for row in results["statements"] if row["kind"] == "baseline"}
     assert "Hierarchical model" in said
     for text in said.values():
         assert "ROC AUC" in text

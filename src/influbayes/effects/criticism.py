@@ -125,6 +125,15 @@ def thin_fit(fit: Fit, most: int) -> Fit:
     return replace(fit, draws={name: array[:, chosen] for name, array in fit.draws.items()})
 
 
+def keep_every(fit: Fit, step: int) -> Fit:
+    """Return the fit with every `step`-th draw of each chain, as if it had been sampled so; its rungs say it."""
+    kept = slice(step - 1, None, step)
+    draws = {name: np.ascontiguousarray(array[:, kept]) for name, array in fit.draws.items()}
+    stats = {name: np.ascontiguousarray(array[:, kept]) for name, array in fit.sample_stats.items()}
+    run = replace(fit.run, draws=len(draws["intercept"][0]), rungs=(*fit.run.rungs, {"kept_every": step}))
+    return replace(fit, draws=draws, sample_stats=stats, run=run)
+
+
 def take_rows(rows: ModelRows, chosen: IntArray | slice) -> ModelRows:
     """Return some of the rows, in the order chosen."""
     return ModelRows(

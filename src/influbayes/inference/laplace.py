@@ -48,7 +48,7 @@ EARLY_QUADRATURE_SD = 0.01
 THINNING = ((1, 0.97), (2, 0.8), (3, 0.7), (4, 0.6), (6, 0.5))
 MOST_THINNING = 8
 THINNING_BUDGET = 60_000
-LOW_ACCEPTANCE, LOW_BUDGET = 0.7, 240_000
+LOW_ACCEPTANCE, LOW_BUDGET = 0.7, 600_000
 """Where few proposals are accepted, more rows may be spent on each draw: else chains stick in the tails of scales."""
 
 

@@ -19,6 +19,7 @@ NEAR_CHANCE = 0.5
 NEARLY_ALL = 0.95
 _MOST_LEVELS = 4
 _BASE, _WEIGHTED, _PLAIN = "base rate", "LightGBM, sign-ups weighted", "LightGBM"
+_MAIN = ("hierarchical model", _PLAIN)
 
 
 def state(kind: str, text: str, status: str = "stated") -> dict[str, Any]:
@@ -136,7 +137,7 @@ def say_baseline(results: Results) -> Iterator[dict[str, Any]]:
 def _say_model(model: str, scores: Row, trial: Row) -> dict[str, Any]:
     auc, last, gain = scores["roc_auc"], scores["roc_auc_last"], scores["log_loss_gain"]
     losses = {row["model"]: row["mean"] for row in trial["scores"] if row["metric"] == "log_loss"}
-    start = f"{model[0].upper()}{model[1:]}, {say_uses(trial['uses'][model])}, on users it has not seen:"
+    start = f"{model[0].upper()}{model[1:]} ({say_uses(trial['uses'][model])}), on users it has not seen:"
     said = f"ROC AUC {_say_score(auc)}"
     if not auc["lower"] > NEAR_CHANCE:
         verdict = f"it does not beat the base rate at telling sign-ups from other sessions, {said}"
@@ -152,7 +153,7 @@ def _say_model(model: str, scores: Row, trial: Row) -> dict[str, Any]:
     better = "are better than" if (gain["lower"] or 0.0) > 0 else "are not better than"
     rate = format_share(trial["base_rate"])
     chances = f"its chances {better} the base rate of {rate} (log loss {losses[model]:.4f} against {losses[_BASE]:.4f})"
-    return state("baseline", f"{start} {verdict}; {chances}.")
+    return state("baseline" if model in _MAIN else "baseline_other", f"{start} {verdict}; {chances}.")
 
 
 def say_uses(names: list[str]) -> str:

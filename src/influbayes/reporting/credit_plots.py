@@ -43,7 +43,12 @@ MOST_ROWS = 10
 MOST_MINUTES = 60.0
 _VIOLIN_COLUMNS = ("channel_id", "utm_medium", "utm_source", "page", "utm_term")
 _RATE_COLUMNS = ("channel_id", "utm_campaign", "page", "country")
-_MODEL_COLOURS = {"LightGBM": BLUE, "LightGBM, sign-ups weighted": GREEN, "hierarchical model": VERMILLION}
+_MODEL_COLOURS = {
+    "hierarchical model": VERMILLION,
+    "LightGBM": BLUE,
+    "LightGBM, labels alone": GREEN,
+    "LightGBM, all features": PURPLE,
+}
 
 
 def draw_credit_plots(results: Results, frame: pd.DataFrame) -> dict[str, Figure]:
@@ -117,9 +122,10 @@ def _draw_truth(results: Results) -> Figure | None:
     if not rows:
         return None
     names = [name for name in _list_channels(results) if any(row["channel"] == name for row in rows)]
-    shown = [rule for rule in ("last", "first", "linear", "markov") if any(row["rule"] == rule for row in rows)]
+    wanted = ("last", "first", "linear", "markov", "shapley_rate")
+    shown = [rule for rule in wanted if any(row["rule"] == rule for row in rows)]
     words = {row["rule"]: row["words"] for row in results["rules"]}
-    height = 1.15 + 0.44 * len(names)
+    height = 1.15 + 0.5 * len(names)
     figure = new_figure(
         height,
         title="Credit against cause",
@@ -127,7 +133,7 @@ def _draw_truth(results: Results) -> Figure | None:
     )
     axes = figure.subplots()
     found = {(row["rule"], row["channel"]): row for row in rows}
-    for number, (rule, colour) in enumerate(zip(shown, (BLUE, ORANGE, GREEN, PURPLE), strict=False)):
+    for number, (rule, colour) in enumerate(zip(shown, (BLUE, ORANGE, GREEN, PURPLE, VERMILLION), strict=True)):
         offset = 0.16 * (number - (len(shown) - 1) / 2)
         for place, name in enumerate(names):
             row = found[rule, name]
@@ -305,7 +311,7 @@ def _draw_trial(results: Results) -> Figure | None:
     if trial is None:
         return None
     figure = new_figure(
-        3.6,
+        3.7,
         title="Models on held-out users",
         subtitle="Averaged predictions of users the model has not seen. Grey: the base rate.",
     )
@@ -320,9 +326,8 @@ def _draw_trial(results: Results) -> Figure | None:
         roc.plot(*zip(*curves["roc"], strict=True), color=colour, lw=1.5, label=name)
         if curves["pr"]:
             pr.plot(*zip(*curves["pr"], strict=True), color=colour, lw=1.5)
-        if "weighted" not in name:
-            calibration.plot(*zip(*curves["calibration"], strict=True), "o-", color=colour, lw=1.2, ms=3.5)
-            most = max(most, *(max(point) for point in curves["calibration"]))
+        calibration.plot(*zip(*curves["calibration"], strict=True), "o-", color=colour, lw=1.2, ms=3.5)
+        most = max(most, *(max(point) for point in curves["calibration"]))
     calibration.plot([0, most], [0, most], color=GREY, lw=1)
     names = ("false positives", "true positives"), ("share found", "share of calls right"), ("predicted", "observed")
     for axes, (x, y), title in zip(

@@ -21,7 +21,7 @@ Results = Mapping[str, Any]
 
 _SHOWN_RULES = ("last", "first", "linear", "markov", "shapley_rate")
 _MOST_CHANNELS = 12
-_MOST_LINES = 9
+_MOST_LINES = 10
 _KINDS = ("conflict", "caveat", "disagreement", "time_test", "record", "signup", "baseline", "few", "lost", "skipped")
 
 
