@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from influbayes.attribution.features import INTENT
-from influbayes.attribution.history import HISTORY, tell_history
+from influbayes.attribution.history import EARLIER, HISTORY, tell_history
 from influbayes.attribution.journeys import FloatArray
 from influbayes.attribution.terms import group_terms
 from influbayes.effects.estimands import Claim, summarise_draws
@@ -196,7 +196,7 @@ def summarise_slopes(fit: Fit, *, prob: float = 0.9) -> tuple[Doubling, ...]:
             Doubling(
                 id=_name_claim(term.column, None),
                 variable=term.column,
-                step=f"twice 1 + {term.column}" if logs else f"one standard deviation more of {term.column}",
+                step=_say_step(term.column) if logs else f"one standard deviation more of {term.column}",
                 odds_ratio=float(np.exp(found.estimate)),
                 odds_lower=float(np.exp(found.lower)),
                 odds_upper=float(np.exp(found.upper)),
@@ -207,6 +207,10 @@ def summarise_slopes(fit: Fit, *, prob: float = 0.9) -> tuple[Doubling, ...]:
             )
         )
     return tuple(rows)
+
+
+def _say_step(column: str) -> str:
+    return "doubling the sessions so far" if column == EARLIER else f"doubling 1 + {column}"
 
 
 def summarise_levels(fit: Fit, *, prob: float = 0.9) -> tuple[LevelChance, ...]:

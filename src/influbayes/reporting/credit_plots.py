@@ -41,6 +41,7 @@ Results = Mapping[str, Any]
 
 MOST_ROWS = 10
 MOST_MINUTES = 60.0
+_FEWEST_FOUND = 0.05
 _VIOLIN_COLUMNS = ("channel_id", "utm_medium", "utm_source", "page", "utm_term")
 _RATE_COLUMNS = ("channel_id", "utm_campaign", "page", "country")
 _MODEL_COLOURS = {
@@ -313,7 +314,7 @@ def _draw_trial(results: Results) -> Figure | None:
     figure = new_figure(
         3.7,
         title="Models on held-out users",
-        subtitle="Averaged predictions of users the model has not seen. Grey: the base rate.",
+        subtitle="Averaged predictions of users the model has not seen. Grey: the base rate. From 5 % found on.",
     )
     roc, pr, calibration = figure.subplots(1, 3)
     rate = trial["base_rate"]
@@ -324,8 +325,9 @@ def _draw_trial(results: Results) -> Figure | None:
     for name in models:
         curves, colour = trial["curves"][name], _MODEL_COLOURS[name]
         roc.plot(*zip(*curves["roc"], strict=True), color=colour, lw=1.5, label=name)
-        if curves["pr"]:
-            pr.plot(*zip(*curves["pr"], strict=True), color=colour, lw=1.5)
+        steady = [point for point in curves["pr"] if point[0] >= _FEWEST_FOUND]  # before, one hit more is everything
+        if steady:
+            pr.plot(*zip(*steady, strict=True), color=colour, lw=1.5)
         calibration.plot(*zip(*curves["calibration"], strict=True), "o-", color=colour, lw=1.2, ms=3.5)
         most = max(most, *(max(point) for point in curves["calibration"]))
     calibration.plot([0, most], [0, most], color=GREY, lw=1)
@@ -335,6 +337,7 @@ def _draw_trial(results: Results) -> Figure | None:
     ):
         axes.set(xlabel=x, ylabel=y, title=title)
         strip_axes(axes, keep_left=True)
+        axes.xaxis.set_major_locator(MaxNLocator(3))
         show_percent(axes, "x", span=1 if axes is not calibration else most)
         show_percent(axes, "y", span=1 if axes is not calibration else most)
     pr.set_ylim(0, None)
