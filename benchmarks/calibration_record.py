@@ -4,7 +4,8 @@
 
 Writes `results/calibration_MODEL.json`, with pictures of its ranks and coverage beside it. Finished replications are
 kept in `runs/calibration_MODEL.jsonl`, so a run that was stopped goes on where it was; one made with
-other code starts anew. Takes about a quarter of an hour for `conversion` and half an hour for `conversion_creator` on one core.
+other code starts anew. Takes about a quarter of an hour for `conversion` and half an hour for `conversion_creator` on one
+core.
 """
 
 from __future__ import annotations

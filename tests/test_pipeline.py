@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from influbayes import pipeline
+from influbayes import judging, pipeline
 from influbayes.errors import DataRefused, Interrupted, OutputError, SamplingFailed, UsageError
 from influbayes.hierarchy.posterior import Fit, load_fit
 from influbayes.hierarchy.spec import load_spec
@@ -212,7 +212,7 @@ def test_refits_for_sensitivity_keep_rows_and_change_priors_only(
 
     design = build_designs(posts, load_spec("conversion"))[0]
     wider = multiply_prior_scale(design.specification, "scale_Influencer_Tier", 2.0)
-    changed = pipeline._change_priors(design, wider)
+    changed = judging.change_priors(design, wider)
     assert changed.rows is design.rows
     assert changed.levels == design.levels
     assert changed.factors[0].scale_prior.parameters == (2.0,)

@@ -94,17 +94,19 @@ def list_heavy_modules(action: str) -> str:
     return result.stdout.splitlines()[-1]
 
 
-@pytest.mark.parametrize("module", ["influbayes", "influbayes.cli", "influbayes.fit", "influbayes.simulate"])
+@pytest.mark.parametrize(
+    "module", ["influbayes", "influbayes.attribute", "influbayes.cli", "influbayes.fit", "influbayes.simulate"]
+)
 def test_importing_the_entries_loads_nothing_heavy(module: str) -> None:
     skip_without(module)
     assert list_heavy_modules(f"import {module}") == "LOADED []"
 
 
-@pytest.mark.parametrize("entry", ["python -m influbayes.fit", "influbayes"])
+@pytest.mark.parametrize("entry", ["python -m influbayes.fit", "python -m influbayes.attribute", "influbayes"])
 def test_help_appears_within_a_second(entry: str) -> None:
     skip_without("influbayes.cli")
     script = ["-c", "import sys; from influbayes.cli import main; sys.exit(main())"]
-    start_with = ["-m", "influbayes.fit"] if entry.endswith("fit") else script
+    start_with = entry.split()[1:] or script
     durations: list[float] = []
     # The fastest of three counts, so that a busy machine does not fail the promise.
     for _ in range(3):
@@ -116,11 +118,12 @@ def test_help_appears_within_a_second(entry: str) -> None:
     assert min(durations) < 1.0
 
 
-def test_help_loads_nothing_heavy() -> None:
-    skip_without("influbayes.fit")
+@pytest.mark.parametrize("entry", ["fit", "attribute"])
+def test_help_loads_nothing_heavy(entry: str) -> None:
+    skip_without(f"influbayes.{entry}")
     action = (
-        "import runpy\nsys.argv = ['fit', '--help']\n"
-        "try:\n    runpy.run_module('influbayes.fit', run_name='__main__')\nexcept SystemExit:\n    pass"
+        f"import runpy\nsys.argv = [{entry!r}, '--help']\n"
+        f"try:\n    runpy.run_module('influbayes.{entry}', run_name='__main__')\nexcept SystemExit:\n    pass"
     )
     assert list_heavy_modules(action) == "LOADED []"
 

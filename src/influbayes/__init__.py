@@ -39,7 +39,7 @@ _EXPORTS = {
     "price_premium": "decisions.premium",
     "plan_posts": "decisions.plan",
     "fit_frequentist": "effects.frequentist",
-    "diagnose": "pipeline",
+    "diagnose": "judging",
     "analyse_posts": "pipeline",
     "write_report": "pipeline",
 }

@@ -5,14 +5,12 @@ Each step is a function of the room that owns it; nothing is computed here.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
@@ -21,18 +19,13 @@ from influbayes.effects.averages import Averages, average_posts
 from influbayes.effects.calibration_curve import estimate_calibration
 from influbayes.effects.contrasts import estimate_effects, make_claims
 from influbayes.effects.criticism import check_predictions
-from influbayes.effects.estimands import Claim, Effect, Probability, estimate_probability
+from influbayes.effects.estimands import Claim, Probability, estimate_probability
 from influbayes.effects.leave_one_out import estimate_loo
 from influbayes.effects.model_comparison import Score, compare_specifications
-from influbayes.effects.sensitivity import assess_sensitivity
 from influbayes.errors import SamplingFailed
-from influbayes.gate.adequacy import judge_loo, judge_predictions, judge_rows, judge_separation
+from influbayes.gate.adequacy import judge_loo, judge_predictions
 from influbayes.gate.checks import Diagnostic
-from influbayes.gate.convergence import judge_certificate, judge_convergence, judge_draws, judge_sampler
-from influbayes.gate.separation import find_separation
-from influbayes.gate.thresholds import MAX_RHAT, MIN_ESS
-from influbayes.gate.wording import judge_probability, judge_sensitivity
-from influbayes.hierarchy.coding import code_design, coords_of, dims_of
+from influbayes.gate.wording import judge_probability
 from influbayes.hierarchy.design import Design, build_design
 from influbayes.hierarchy.posterior import Fit, save_fit
 from influbayes.hierarchy.spec import (
@@ -42,8 +35,8 @@ from influbayes.hierarchy.spec import (
     has_after_purchase,
     leave_out_after_purchase,
 )
-from influbayes.inference.convergence import find_worst_convergence, stack_quantities, summarise_quantities
 from influbayes.inference.engine import check_settings, fit_model
+from influbayes.judging import diagnose, is_unreliable, judge_priors, judge_table
 from influbayes.reporting.results import (
     ConversionAnalysis,
     QuestionResult,
@@ -202,7 +195,7 @@ def answer_question(
         *diagnose(fit, effects),
         *judge_predictions(checks, question=design.question),
         judge_loo(loo, question=design.question),
-        *_judge_table(design),
+        *judge_table(design),
         *(judge_probability(name, value, question=design.question) for name, value in probabilities.items()),
     )
     _tell(progress, "checking the priors")
@@ -213,42 +206,7 @@ def answer_question(
         probabilities=probabilities,
         checks=checks,
         calibration=estimate_calibration(fit, seed=settings.seed, loo=loo),
-        diagnostics=(*diagnostics, *_judge_priors(averages, settings, failed=_is_unreliable(diagnostics))),
-    )
-
-
-def diagnose(fit: Fit, effects: tuple[Effect, ...] = ()) -> tuple[Diagnostic, ...]:
-    """Judge whether the draws of a fit can be trusted.
-
-    Parameters
-    ----------
-    fit : Fit
-    effects : tuple of Effect, optional
-        Estimates whose R-hat and ESS are judged beside those of every model variable.
-
-    Returns
-    -------
-    tuple of Diagnostic
-        Draws, R-hat, ESS, and the sampler's own statistics or certificate. Any failure withholds everything.
-    """
-    question = fit.design.question
-    table = summarise_quantities(stack_quantities(fit.draws), prob=0.5)
-    rows = [row for row in effects if row.estimand not in ("rank", "probability_best")]
-    sampler = (
-        judge_sampler(fit.sample_stats, question=question, engine=fit.run.name_used)
-        if fit.run.certificate is None
-        else judge_certificate(fit.run.certificate, question=question)
-    )
-    return (
-        *judge_draws(fit.draws, chains_asked=fit.run.chains, draws_asked=fit.run.draws, question=question),
-        *judge_convergence(
-            [*_name_quantities(fit), *(row.id for row in rows)],
-            np.concatenate([table.rhat, _column(rows, "rhat")]),
-            np.concatenate([table.ess_bulk, _column(rows, "ess_bulk")]),
-            np.concatenate([table.ess_tail, _column(rows, "ess_tail")]),
-            question=question,
-        ),
-        *sampler,
+        diagnostics=(*diagnostics, *(() if is_unreliable(diagnostics) else _judge_priors(averages, settings))),
     )
 
 
@@ -331,59 +289,13 @@ def _fit_until_sure(
         draws = 4 * settings.draws
 
 
-def _judge_table(design: Design) -> tuple[Diagnostic, ...]:
-    """Judge what the table itself can tell: separation, few posts, levels where all or none converted."""
-    coding = code_design(design)
-    names = [name for block in coding.blocks for name in _name_columns(design, block.variable, block.size)]
-    separation = find_separation(coding.X, design.conversions, trials=design.trials, names=names)
-    levels = [row for term in design.factors if term.levels == "all" for row in _judge_levels(design, term.column)]
-    return (judge_separation(separation, question=design.question), *levels)
-
-
-def _judge_levels(design: Design, factor: str) -> tuple[Diagnostic, ...]:
-    codes, levels = design.rows.codes[factor], design.levels[factor]
-    posts, trials, conversions = (
-        np.bincount(codes, weights, minlength=len(levels)).astype(np.int64)
-        for weights in (None, design.trials, design.conversions)
-    )
-    return judge_rows(factor, levels, posts, trials, conversions, question=design.question)
-
-
-def _judge_priors(averages: Averages, settings: Settings, *, failed: bool) -> tuple[Diagnostic, ...]:
-    """Halve and double every prior scale; skipped where nothing will be stated anyway."""
-    if failed:
-        return ()
+def _judge_priors(averages: Averages, settings: Settings) -> tuple[Diagnostic, ...]:
+    """Halve and double every prior scale, on the draws that averages are made from."""
     thinned = averages.population.fit
     claims = make_claims(thinned, averages=averages)
-
-    def refit(changed: Specification) -> Fit:
-        again = fit_model(
-            _change_priors(thinned.design, changed), engine=settings.engine, draws=settings.draws, seed=settings.seed
-        )
-        worst = find_worst_convergence(again.draws)
-        if not (worst.rhat <= MAX_RHAT and min(worst.ess_bulk, worst.ess_tail) >= MIN_ESS):
-            raise SamplingFailed("A refit with a changed prior did not converge.")
-        return again
-
-    shifts = assess_sensitivity(thinned, claims, refit=refit, make_claims=make_claims)
-    return judge_sensitivity(shifts, question=thinned.design.question, claim_ids=[claim.id for claim in claims])
-
-
-def _change_priors(design: Design, changed: Specification) -> Design:
-    """Return the design with the terms of a specification that differs in priors only."""
-    kept = {term.column for term in (*design.numerics,)} | set(design.levels)
-    names = {pair.name for pair in design.interactions}
-    return replace(
-        design,
-        specification=changed,
-        numerics=tuple(term for term in changed.numerics if term.column in kept),
-        factors=tuple(term for term in changed.factors if term.column in kept),
-        interactions=tuple(term for term in changed.interactions if term.name in names),
+    return judge_priors(
+        thinned, claims, make_claims=make_claims, engine=settings.engine, draws=settings.draws, seed=settings.seed
     )
-
-
-def _is_unreliable(diagnostics: tuple[Diagnostic, ...]) -> bool:
-    return any(item.status == "fail" and item.consequence == "all_withheld" for item in diagnostics)
 
 
 def _merge_notices(designs: tuple[Design, ...]) -> tuple[Any, ...]:
@@ -395,28 +307,6 @@ def _list_creators(posts: PostsTable, design: Design) -> npt.NDArray[Any] | None
     if "Creator_ID" not in posts.frame or "Creator_ID" in design.levels:
         return None
     return posts.frame.set_index("line")["Creator_ID"].reindex(pd.Index(design.lines)).to_numpy()
-
-
-def _name_quantities(fit: Fit) -> list[str]:
-    """Return the name of every number of every variable, as "effect_Influencer_Tier[Micro]"."""
-    dims, coords = dims_of(fit.design), coords_of(fit.design)
-    return [
-        f"{name}[{', '.join(labels)}]" if labels else name
-        for name in fit.draws
-        for labels in itertools.product(*(coords[dim] for dim in dims[name]))
-    ]
-
-
-def _name_columns(design: Design, variable: str, size: int) -> list[str]:
-    if variable == "intercept":
-        return ["intercept"]
-    if variable == "slope":
-        return list(design.numeric_names)
-    return [variable.removeprefix("effect_").replace("__x__", ":")] * size
-
-
-def _column(rows: list[Effect], name: str) -> npt.NDArray[np.float64]:
-    return np.array([getattr(row, name) for row in rows], dtype=np.float64)
 
 
 def _write_posterior(fit: Fit) -> Callable[[Path], None]:

@@ -5,13 +5,15 @@ Each step is a function of the room that owns it; nothing is computed here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from influbayes.attribution.approximation import HIERARCHICAL, make_learner
-from influbayes.attribution.baseline import explain_trees, has_baseline, list_learners, score_minutes
+import numpy as np
+import pandas as pd
+
+from influbayes.attribution.baseline import CONSTANT, explain_trees, has_baseline, list_contenders, score_minutes
 from influbayes.attribution.credit import (
     REPLICATES,
     CreditTable,
@@ -20,21 +22,37 @@ from influbayes.attribution.credit import (
     find_spreads,
 )
 from influbayes.attribution.features import make_features
-from influbayes.attribution.folds import try_models
+from influbayes.attribution.folds import Contender, leave_out_model, try_models
+from influbayes.attribution.hierarchical import HIERARCHICAL, make_learner
 from influbayes.attribution.history import keep_at_risk
 from influbayes.attribution.holdout import check_over_time
 from influbayes.attribution.journeys import LOOKBACK_DAYS, SignUps, summarise_journeys
 from influbayes.attribution.rules import RULES, RuleOptions
-from influbayes.attribution.signup import fit_to_sessions, make_rows, summarise_levels, summarise_spreads
+from influbayes.attribution.signup import (
+    Doubling,
+    LevelChance,
+    fit_to_sessions,
+    list_shown,
+    make_claims,
+    make_rows,
+    summarise_levels,
+    summarise_slopes,
+    summarise_spreads,
+)
 from influbayes.attribution.terms import group_terms
 from influbayes.attribution.truth import find_conflicts
-from influbayes.gate.checks import decide_verdict
-from influbayes.gate.convergence import judge_certificate, judge_convergence, judge_draws, judge_sampler
+from influbayes.effects.criticism import check_predictions, keep_every, thin_fit
+from influbayes.effects.leave_one_out import estimate_loo
+from influbayes.gate.adequacy import judge_loo, judge_predictions
+from influbayes.gate.checks import Diagnostic, decide_verdict, list_withheld_cells, list_withheld_claims
+from influbayes.gate.subjects import SESSIONS
+from influbayes.gate.thresholds import UNDECIDED, band
 from influbayes.hierarchy.design import Design, build_design
 from influbayes.hierarchy.posterior import Fit, save_fit
 from influbayes.hierarchy.spec import Question, Specification, load_spec
-from influbayes.inference.convergence import stack_quantities, summarise_quantities
+from influbayes.inference.certificate import is_certified
 from influbayes.inference.engine import fit_model
+from influbayes.judging import diagnose, is_unreliable, judge_priors, judge_table
 from influbayes.reporting.credit_results import (
     AttributionAnalysis,
     SignUpAnswer,
@@ -43,12 +61,18 @@ from influbayes.reporting.credit_results import (
     list_credit_facts,
 )
 from influbayes.tables.session_quality import list_set_aside
-from influbayes.tables.sessions import CHANNEL, SessionsTable
+from influbayes.tables.sessions import CHANNEL, USER, SessionsTable
 
 Report = Callable[[str, float], None]
 FitModel = Callable[[Design], Fit]
 OTHER_COLUMNS = ("utm_campaign", "page", "utm_source")
 QUESTION: Question = "as_bought"
+CHECKED_DRAWS = 1000
+"""Draws for predictive checks and leave-one-out: enough for their limits, and sessions are many."""
+
+MORE_DRAWS = 4
+
+NOT_CERTIFIED = "The hierarchical model is not scored: {} of {} fits to training users were not certified."
 NO_BASELINE = 'The baseline was not tried: LightGBM is not installed. pip install "influbayes[ml]" brings it.'
 
 
@@ -65,7 +89,7 @@ class SessionSettings:
     signup: bool = True
     baseline: bool = True
     folds: int = 5
-    repeats: int = 3
+    repeats: int = 2
     engine: str = "auto"
     draws: int = 1000
     chains: int = 4
@@ -161,70 +185,115 @@ def _credit(sessions: SessionsTable, by: str, settings: SessionSettings, replica
 def _answer_signup(
     sessions: SessionsTable, spec: Specification, settings: SessionSettings, fit: FitModel | None, tell: Report
 ) -> SignUpAnswer:
-    """Fit the sign-up model to the sessions and judge its draws."""
+    """Fit the sign-up model to the sessions at risk and judge it as every model is judged."""
     adapted, left_out = fit_to_sessions(spec, sessions)
     design = build_design(make_rows(sessions, adapted), adapted, question=QUESTION)
     tell("fitting the sign-up model", 0.0)
-    if fit is None:
-        found = fit_model(
-            design,
-            engine=settings.engine,
-            draws=settings.draws,
-            chains=settings.chains,
-            seed=settings.seed,
-            progress=tell,
-        )
-    else:
-        found = fit(design)
-    diagnostics = judge_fit(found)
+    found = fit(design) if fit is not None else _fit_until_mixed(design, settings, tell)
+    levels = summarise_levels(found, prob=settings.prob)
+    slopes = summarise_slopes(found, prob=settings.prob)
+    tell("checking the sign-up model", 0.0)
+    diagnostics = _judge_signup(found, (*levels, *slopes), sessions, settings)
     return SignUpAnswer(
         fit=found,
-        levels=summarise_levels(found, prob=settings.prob),
+        levels=levels,
+        slopes=slopes,
         spreads=summarise_spreads(found, prob=settings.prob),
         diagnostics=diagnostics,
         verdict=decide_verdict(diagnostics),
+        withheld=_list_withheld(found, diagnostics),
         left_out=left_out,
     )
 
 
-def judge_fit(fit: Fit) -> tuple[Any, ...]:
-    """Judge whether the draws of the sign-up model can be trusted: draws, R-hat, ESS, sampler or certificate."""
-    table = summarise_quantities(stack_quantities(fit.draws), prob=0.5)
-    names = [name for name, values in fit.draws.items() for _ in range(int(values[0, 0].size))]
-    sampler = (
-        judge_sampler(fit.sample_stats, question=QUESTION, engine=fit.run.name_used)
-        if fit.run.certificate is None
-        else judge_certificate(fit.run.certificate, question=QUESTION)
+def _fit_until_mixed(design: Design, settings: SessionSettings, tell: Report) -> Fit:
+    """Fit; where the draws are too few for their checks, fit once more with four times the draws, every fourth kept."""
+    found = _fit(design, settings, settings.draws, tell)
+    if not is_unreliable(diagnose(found)):
+        return found
+    again = _fit(design, settings, MORE_DRAWS * settings.draws, tell)
+    return again if is_unreliable(diagnose(again)) else keep_every(again, MORE_DRAWS)
+
+
+def _fit(design: Design, settings: SessionSettings, draws: int, tell: Report) -> Fit:
+    return fit_model(
+        design, engine=settings.engine, draws=draws, chains=settings.chains, seed=settings.seed, progress=tell
     )
+
+
+def _judge_signup(
+    fit: Fit, rows: Sequence[LevelChance | Doubling], sessions: SessionsTable, settings: SessionSettings
+) -> tuple[Diagnostic, ...]:
+    """Judge the draws, the predictions by level and by user, leave-one-out, the table, and what the priors decide.
+
+    Priors are asked only about what may be stated: where a side leads with more than 80 %.
+    """
+    shown = list_shown(fit)
+    trusted = diagnose(fit, rows)
+    if is_unreliable(trusted):
+        return trusted
+    thinned = thin_fit(fit, CHECKED_DRAWS)
+    users = sessions.frame.set_index("line")[USER].reindex(pd.Index(fit.design.lines)).to_numpy()
+    checks = check_predictions(thinned, seed=settings.seed, creators=users, creator_column=USER, by=shown)
     return (
-        *judge_draws(fit.draws, chains_asked=fit.run.chains, draws_asked=fit.run.draws, question=QUESTION),
-        *judge_convergence(names, table.rhat, table.ess_bulk, table.ess_tail, question=QUESTION),
-        *sampler,
+        *trusted,
+        *judge_predictions(checks, question=QUESTION, subject=SESSIONS),
+        judge_loo(estimate_loo(thinned), question=QUESTION, subject=SESSIONS),
+        *judge_table(fit.design, factors=shown, subject=SESSIONS),
+        *judge_priors(
+            fit,
+            [claim for claim in make_claims(fit) if band(float(np.mean(claim.margin > 0))) != UNDECIDED],
+            make_claims=make_claims,
+            engine=settings.engine,
+            draws=settings.draws,
+            seed=settings.seed,
+            subject=SESSIONS,
+        ),
     )
+
+
+def _list_withheld(fit: Fit, diagnostics: Sequence[Diagnostic]) -> dict[str, tuple[str, ...]]:
+    """Return id of a level or number -> names of the checks that withhold it."""
+    claims = make_claims(fit)
+    found = dict(list_withheld_claims(diagnostics, claims))
+    cells = list_withheld_cells(diagnostics, question=QUESTION)
+    for claim in claims:
+        names = cells.get(f"{claim.variable}:{claim.level}", ())
+        if names:
+            found[claim.id] = tuple(dict.fromkeys((*found.get(claim.id, ()), *names)))
+    return found
 
 
 def _answer_trial(
     sessions: SessionsTable, spec: Specification, settings: SessionSettings, tell: Report
 ) -> TrialAnswer | None:
     """Score baseline and hierarchical model on the same held-out users."""
-    tell("trying models on held-out users", 0.0)
     features = make_features(sessions, set_aside=list_set_aside(dict(sessions.quality)))
-    learners = {**list_learners(), HIERARCHICAL: make_learner(spec)}
+    adapted, _ = fit_to_sessions(spec, sessions)
+    named = {*(term.column for term in adapted.factors), *(term.column for term in adapted.numerics)}
+    uses = tuple(str(name) for name in features.frame if name in named)
+    certified: list[bool] = []
+    learner = make_learner(
+        make_rows(sessions, adapted), adapted, record=lambda fit: certified.append(is_certified(fit.run.certificate))
+    )
     trial = try_models(
         features,
-        learners,
+        {HIERARCHICAL: Contender(learner=learner, uses=uses), **list_contenders(features, uses)},
         folds=settings.folds,
         repeats=settings.repeats,
         prob=settings.prob,
         seed=settings.seed,
+        base=CONSTANT,
+        progress=lambda share: tell("trying models on held-out users", share),
     )
     there = has_baseline()
     return TrialAnswer(
-        trial=trial,
+        trial=trial if all(certified) else leave_out_model(trial, HIERARCHICAL),
         importances=explain_trees(features, seed=settings.seed) if there else (),
         minutes=score_minutes(features, seed=settings.seed) if there else None,
         left_out=features.left_out,
         reason="" if there else NO_BASELINE,
+        uncertified="" if all(certified) else NOT_CERTIFIED.format(certified.count(False), len(certified)),
     )
 
 

@@ -12,15 +12,19 @@ import pytest
 
 from influbayes.attribute import main
 from influbayes.attribution.credit import attribute_credit
+from influbayes.attribution.folds import leave_out_model
+from influbayes.attribution.hierarchical import HIERARCHICAL
 from influbayes.attribution.holdout import check_over_time
 from influbayes.attribution.rules import RULES
 from influbayes.attribution.truth import find_conflicts, load_truth
 from influbayes.errors import UsageError
+from influbayes.gate.checks import Diagnostic, decide_verdict
 from influbayes.hierarchy.posterior import EngineRun, Fit, load_fit
 from influbayes.pipeline_sessions import SessionSettings, analyse_sessions, write_credit_report
 from influbayes.reporting.credit_page import render_credit_page
 from influbayes.reporting.credit_results import collect_credit_results, validate_credit_results
 from influbayes.reporting.credit_sentences import NOT_CAUSE, make_statements
+from influbayes.reporting.credit_tables import list_tables
 from influbayes.tables.session_reader import read_sessions
 from influbayes.tables.sessions import SessionsTable
 from influbayes.tables.simulate_sessions import simulate_sessions
@@ -59,7 +63,7 @@ def truth():
 
 @pytest.fixture(scope="module")
 def analysis(sample, truth):
-    settings = SessionSettings(repeats=1, folds=3, replicates=100)
+    settings = SessionSettings(repeats=1, folds=2, replicates=100)
     return analyse_sessions(
         replace(sample, is_sample=True),
         settings=settings,
@@ -143,6 +147,77 @@ def test_the_sign_up_model_answers_per_channel(results):
     assert "utm_content" not in [row["variable"] for row in model["levels"]]
 
 
+def test_the_sign_up_model_is_judged_like_every_model(results):
+    found = {item["name"] for item in results["signup"]["diagnostics"]}
+    assert {"rhat", "ess_bulk", "predictive_cell", "predictive_tenth", "predictive_creators"} <= found
+    assert {"loo_k", "separation", "sensitivity"} <= found
+    subjects = {item["subject"] for item in results["signup"]["diagnostics"]}
+    assert {"user_id", "channel_id:brand_search", "earlier_sessions"} <= subjects
+    said = " ".join(item["meaning"] for item in results["signup"]["diagnostics"])
+    assert "post" not in said.replace("posterior", "")
+    assert "conversion" not in said
+
+
+def test_a_level_the_priors_decide_is_withheld_and_says_why(analysis):
+    answer = analysis.signup
+    row = next(row for row in answer.levels if row.level == "brand_search")
+    flip = Diagnostic(
+        name="sensitivity",
+        subject=row.id,
+        question="as_bought",
+        status="fail",
+        value=0.4,
+        threshold=0.5,
+        consequence="statement_withheld",
+        meaning="The prior decides.",
+    )
+    judged = replace(
+        answer, diagnostics=(*answer.diagnostics, flip), withheld={row.id: ("sensitivity",)}, verdict=decide_verdict(
+            (*answer.diagnostics, flip)
+        )
+    )  # fmt: skip
+    found = collect_credit_results(replace(analysis, signup=judged))
+    assert found["status"] == "partly_withheld"
+    page = render_credit_page(found, {})
+    assert "What the sign-up model says of brand_search is withheld. The prior decides." in page
+    odds = next(table for name, table in list_tables(found).items() if name == "odds")
+    assert [cells[4] for cells in odds.rows if cells[1] == "brand_search"] == ["withheld"]
+
+
+def test_an_uncertified_hierarchical_model_is_not_scored(analysis):
+    trial = analysis.trial
+    bare = replace(trial, trial=leave_out_model(trial.trial, HIERARCHICAL), uncertified="2 fits were not certified.")
+    found = collect_credit_results(replace(analysis, trial=bare))
+    assert not [row for row in found["baseline"]["scores"] if row["model"] == HIERARCHICAL]
+    said = [row for row in found["statements"] if row["kind"] == "baseline"]
+    assert (said[0]["status"], said[0]["text"]) == ("withheld", "2 fits were not certified.")
+
+
+def test_each_model_is_said_to_beat_the_base_rate_or_not(results):
+    said = {row["text"].split(" (")[0]: row["text"] for row in results["statements"] if row["kind"] == "baseline"}
+    assert "Hierarchical model" in said
+    for text in said.values():
+        assert "ROC AUC" in text
+        assert "better than the base rate of" in text
+    page = render_credit_page(results, {})
+    assert "Features of each model" in page
+
+
+def test_a_model_that_only_tells_last_sessions_is_said_to_do_so(results):
+    scores = [dict(row) for row in results["baseline"]["scores"]]
+    for row in scores:
+        if row["metric"] == "roc_auc_last":
+            row["lower"], row["upper"] = 0.45, 0.55
+    turned = {**results, "baseline": {**results["baseline"], "scores": scores}}
+    said = [row["text"] for row in make_statements(turned) if row["kind"] == "baseline"]
+    assert all("it tells last sessions from earlier ones, not who signs up" in text for text in said)
+    for row in scores:
+        if row["metric"] == "roc_auc":
+            row["lower"] = 0.5
+    said = [row["text"] for row in make_statements(turned) if row["kind"] == "baseline"]
+    assert all("it does not beat the base rate at telling sign-ups from other sessions" in text for text in said)
+
+
 def test_a_model_that_fails_its_checks_is_withheld_and_credits_stay(sample):
     def stuck(design):
         fit = fake_fit(design)
@@ -155,6 +230,7 @@ def test_a_model_that_fails_its_checks_is_withheld_and_credits_stay(sample):
     assert [row["status"] for row in found["statements"] if row["kind"] == "signup"] == ["withheld"]
     page = render_credit_page(found, {})
     assert "so that no number of it is given" in page
+    assert "it did not pass its checks" in page
     assert 'id="table-odds"' not in page
 
 

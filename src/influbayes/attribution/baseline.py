@@ -15,11 +15,13 @@ import numpy as np
 import pandas as pd
 
 from influbayes.attribution.features import Features
-from influbayes.attribution.folds import Learner, Predict, split_users
+from influbayes.attribution.folds import Contender, Predict, split_users
+from influbayes.attribution.history import HISTORY
 from influbayes.attribution.journeys import FloatArray
 from influbayes.errors import UsageError
 
 PLAIN, WEIGHTED = "LightGBM", "LightGBM, sign-ups weighted"
+LABELS_ONLY, EVERYTHING = "LightGBM, labels alone", "LightGBM, all features"
 CONSTANT = "base rate"
 TREES = 120
 _SETTINGS: Mapping[str, Any] = {
@@ -35,10 +37,6 @@ _SETTINGS: Mapping[str, Any] = {
     "force_row_wise": True,
     "verbosity": -1,
 }
-IMBALANCE = (
-    "Sign-ups are rare. Tried: all rows alike, and sign-ups weighted up to the weight of the rest. Weighting distorts "
-    "the chances (log loss, Brier) and is kept for comparison only; no rows were dropped or made up."
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,12 +82,27 @@ def learn_weighted_trees(frame: pd.DataFrame, outcome: FloatArray, seed: int) ->
     return lambda rows: np.asarray(booster.predict(rows), dtype=np.float64)
 
 
-LEARNERS: Mapping[str, Learner] = {CONSTANT: learn_constant, PLAIN: learn_trees, WEIGHTED: learn_weighted_trees}
+def list_contenders(features: Features, uses: tuple[str, ...]) -> dict[str, Contender]:
+    """Return the contenders that can run here, by name: without LightGBM the base rate alone.
 
-
-def list_learners() -> dict[str, Learner]:
-    """Return the learners that can run here: all, or the base rate alone without LightGBM."""
-    return dict(LEARNERS) if has_baseline() else {CONSTANT: learn_constant}
+    Parameters
+    ----------
+    features : Features
+    uses : tuple of str
+        The features that LightGBM shares with the hierarchical model. Beside these it is tried with their labels alone
+        and with all features.
+    """
+    found = {CONSTANT: Contender(learner=learn_constant, uses=())}
+    if not has_baseline():
+        return found
+    found[PLAIN] = Contender(learner=learn_trees, uses=uses)
+    found[WEIGHTED] = Contender(learner=learn_weighted_trees, uses=uses)
+    labels, every = tuple(name for name in uses if name not in HISTORY), tuple(map(str, features.frame))
+    if labels and labels != uses:
+        found[LABELS_ONLY] = Contender(learner=learn_trees, uses=labels)
+    if set(every) != set(uses):
+        found[EVERYTHING] = Contender(learner=learn_trees, uses=every)
+    return found
 
 
 def explain_trees(features: Features, *, seed: int = 20260101) -> tuple[Importance, ...]:

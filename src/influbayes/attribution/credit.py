@@ -23,7 +23,7 @@ from influbayes.attribution.journeys import (
 )
 from influbayes.attribution.markov import Chain, build_chain, compute_removal_effects, share_removal_effects
 from influbayes.attribution.rules import RULES, TOUCH_RULES, RuleOptions, weigh_touches
-from influbayes.attribution.shapley import share_rates
+from influbayes.attribution.shapley import Sets, find_sets, share_rates
 from influbayes.errors import UsageError
 from influbayes.tables.sessions import CHANNEL, SessionsTable
 
@@ -213,6 +213,7 @@ class _Engine:
     converted: IntArray
     touch_credits: FloatArray
     chain: Chain | None
+    sets: Sets | None
     seed: int
 
     @classmethod
@@ -226,6 +227,7 @@ class _Engine:
             converted=converted,
             touch_credits=np.concatenate(parts, axis=1) if parts else np.empty((len(converted), 0 * size)),
             chain=build_chain(journeys, order=options.markov_order) if "markov" in rules else None,
+            sets=find_sets(journeys) if "shapley_rate" in rules else None,
             seed=seed,
         )
 
@@ -243,7 +245,7 @@ class _Engine:
             credits["markov"] = share_removal_effects(effects, total)
             errors["markov"] = np.zeros_like(effects)
         if "shapley_rate" in self.rules:
-            found = share_rates(journeys, given, seed=self.seed)
+            found = share_rates(journeys, given, seed=self.seed, sets=self.sets)
             credits["shapley_rate"], errors["shapley_rate"] = found.credits, found.error
         return {rule: credits[rule] for rule in self.rules}, errors
 

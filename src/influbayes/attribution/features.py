@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from influbayes.attribution.history import tell_history
+from influbayes.attribution.history import find_last, tell_history
 from influbayes.attribution.terms import group_terms
 from influbayes.tables.session_quality import name_host
 from influbayes.tables.sessions import CHANNEL, MISSING, SESSION, START, USER, SessionsTable
@@ -38,13 +38,14 @@ LEFT_OUT: Mapping[str, str] = {
 class Features:
     """`frame` one row a session, labels as category, numbers as float64; `outcome` and `user` (rows,).
 
-    `left_out` column -> why it is not used.
+    `last` (rows,) marks the last session of each user; `left_out` column -> why it is not used.
     """
 
     frame: pd.DataFrame
     outcome: np.ndarray[Any, np.dtype[np.int64]]
     user: np.ndarray[Any, np.dtype[np.int64]]
     minutes: np.ndarray[Any, np.dtype[np.float64]]
+    last: np.ndarray[Any, np.dtype[np.bool_]]
     left_out: Mapping[str, str]
 
 
@@ -82,6 +83,7 @@ def make_features(sessions: SessionsTable, *, set_aside: tuple[str, ...] = ()) -
         outcome=frame["sign_up"].to_numpy(np.int64),
         user=pd.factorize(frame[USER], sort=True)[0].astype(np.int64),
         minutes=frame["minutes"].to_numpy(np.float64),
+        last=find_last(frame),
         left_out=left,
     )
 

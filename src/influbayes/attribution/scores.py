@@ -55,6 +55,57 @@ def compute_f1(outcome: Outcome, called: npt.NDArray[np.bool_]) -> float:
     return 2 * hits / denominator if denominator else 0.0
 
 
+def weigh_roc_auc(outcome: Outcome, score: FloatArray, weights: FloatArray) -> FloatArray:
+    """Return the ROC AUC (replicates,) with rows counted `weights` (replicates, rows) times; ties half.
+
+    Examples
+    --------
+    >>> weigh_roc_auc(np.array([0, 1, 1]), np.array([0.1, 0.9, 0.0]), np.array([[1, 1, 0], [1, 1, 1]]))
+    array([1. , 0.5])
+    """
+    hits, misses = _count_weighted(outcome, score, weights)
+    new_hits, new_misses = np.diff(hits, prepend=0.0), np.diff(misses, prepend=0.0)
+    below = misses[:, -1:] - misses + 0.5 * new_misses
+    pairs = hits[:, -1] * misses[:, -1]
+    return _divide((new_hits * below).sum(axis=1), pairs)
+
+
+def weigh_pr_auc(outcome: Outcome, score: FloatArray, weights: FloatArray) -> FloatArray:
+    """Return the average precision (replicates,) with rows counted `weights` (replicates, rows) times."""
+    hits, misses = _count_weighted(outcome, score, weights)
+    count = hits + misses
+    precision = np.divide(hits, count, out=np.zeros_like(hits), where=count > 0)
+    total = (np.diff(hits, prepend=0.0) * precision).sum(axis=1)
+    return _divide(total, hits[:, -1])
+
+
+def weigh_log_loss(outcome: Outcome, chance: FloatArray, weights: FloatArray) -> FloatArray:
+    """Return the log loss (replicates,) with rows counted `weights` (replicates, rows) times."""
+    clipped = np.clip(chance, _SMALL, 1 - _SMALL)
+    losses = -np.where(outcome > 0, np.log(clipped), np.log1p(-clipped))
+    return _divide(weights @ losses, weights.sum(axis=1))
+
+
+def weigh_brier(outcome: Outcome, chance: FloatArray, weights: FloatArray) -> FloatArray:
+    """Return the Brier score (replicates,) with rows counted `weights` (replicates, rows) times."""
+    return _divide(weights @ np.square(chance - outcome), weights.sum(axis=1))
+
+
+def _divide(above: FloatArray, below: FloatArray) -> FloatArray:
+    """Return the quotient, not-a-number where the divisor is 0."""
+    return np.asarray(np.divide(above, below, out=np.full(len(below), np.nan), where=below > 0))
+
+
+def _count_weighted(outcome: Outcome, score: FloatArray, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return weighted ones and zeros (replicates, distinct scores) at or above each score, the highest first."""
+    order = np.argsort(-score, kind="stable")
+    last = np.append(np.flatnonzero(np.diff(score[order])), len(order) - 1)
+    ones = (outcome[order] > 0).astype(np.float64)
+    placed = weights[:, order]
+    hits = np.cumsum(placed * ones, axis=1)[:, last]
+    return hits, np.cumsum(placed, axis=1)[:, last] - hits
+
+
 def choose_threshold(outcome: Outcome, score: FloatArray) -> float:
     """Return the score from which calling a sign-up has the best F1."""
     order = np.argsort(-score, kind="stable")

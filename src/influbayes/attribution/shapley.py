@@ -30,14 +30,16 @@ class ShapleyCredits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Sets:
+class Sets:
     """Distinct sets of channels: `members` (sets, channels) true where inside, and the set of each journey."""
 
     members: sparse.csr_array
     of_journey: IntArray
 
 
-def share_rates(journeys: Journeys, weights: FloatArray | None = None, *, seed: int = 20260101) -> ShapleyCredits:
+def share_rates(
+    journeys: Journeys, weights: FloatArray | None = None, *, seed: int = 20260101, sets: Sets | None = None
+) -> ShapleyCredits:
     """Return the Shapley credits of sign-up rates, for each weighting of the journeys.
 
     Parameters
@@ -47,6 +49,8 @@ def share_rates(journeys: Journeys, weights: FloatArray | None = None, *, seed: 
         How much each journey counts; once each unless told.
     seed : int
         Of the random orders, where there are more than 12 channels.
+    sets : Sets, optional
+        `find_sets(journeys)`, where many weightings share it.
 
     Returns
     -------
@@ -54,7 +58,7 @@ def share_rates(journeys: Journeys, weights: FloatArray | None = None, *, seed: 
         Credits sum to the weighted sign-ups; a channel that goes with fewer sign-ups is below 0.
     """
     given = np.ones((1, len(journeys))) if weights is None else weights
-    sets = _find_sets(journeys)
+    sets = find_sets(journeys) if sets is None else sets
     gained = _sum_sets(sets, given * journeys.conversions)
     seen = _sum_sets(sets, given * (journeys.conversions + journeys.nulls))
     if len(journeys.channels) <= EXACT_CHANNELS:
@@ -97,7 +101,7 @@ def compute_shapley(worth: FloatArray) -> FloatArray:
     return stacked
 
 
-def _find_sets(journeys: Journeys) -> _Sets:
+def find_sets(journeys: Journeys) -> Sets:
     """Return the distinct sets, found by their bits (in words of 60 channels)."""
     size = len(journeys.channels)
     words = np.zeros((len(journeys), (size - 1) // 60 + 1), dtype=np.int64)
@@ -105,10 +109,10 @@ def _find_sets(journeys: Journeys) -> _Sets:
     _, first, inverse = np.unique(words, axis=0, return_index=True, return_inverse=True)
     code = np.arange(size)
     bits = (words[first][:, code // 60] >> (code % 60)) & 1
-    return _Sets(members=sparse.csr_array(bits), of_journey=np.ravel(inverse).astype(np.int64))
+    return Sets(members=sparse.csr_array(bits), of_journey=np.ravel(inverse).astype(np.int64))
 
 
-def _sum_sets(sets: _Sets, weights: FloatArray) -> FloatArray:
+def _sum_sets(sets: Sets, weights: FloatArray) -> FloatArray:
     """Return (sets, weightings) sums of the journeys of each set."""
     journeys = len(sets.of_journey)
     where = (sets.of_journey, np.arange(journeys))
@@ -116,7 +120,7 @@ def _sum_sets(sets: _Sets, weights: FloatArray) -> FloatArray:
     return np.asarray(gather @ weights.T)
 
 
-def _worth_of_all(sets: _Sets, gained: FloatArray, seen: FloatArray) -> FloatArray:
+def _worth_of_all(sets: Sets, gained: FloatArray, seen: FloatArray) -> FloatArray:
     """Return the rate inside every one of the 2^n sets: sums over subsets, one channel at a time."""
     players = sets.members.shape[1]
     codes = np.asarray(sets.members @ (1 << np.arange(players)))
@@ -129,7 +133,7 @@ def _worth_of_all(sets: _Sets, gained: FloatArray, seen: FloatArray) -> FloatArr
     return rate
 
 
-def _sample_orders(sets: _Sets, gained: FloatArray, seen: FloatArray, seed: int) -> tuple[FloatArray, FloatArray]:
+def _sample_orders(sets: Sets, gained: FloatArray, seen: FloatArray, seed: int) -> tuple[FloatArray, FloatArray]:
     """Average the gains over random orders, each with its reverse; the error is that of the mean of pairs."""
     players = sets.members.shape[1]
     rng = np.random.default_rng(seed)
@@ -146,7 +150,7 @@ def _sample_orders(sets: _Sets, gained: FloatArray, seen: FloatArray, seed: int)
     return mean, spread
 
 
-def _walk_order(sets: _Sets, gained: FloatArray, seen: FloatArray, order: IntArray) -> FloatArray:
+def _walk_order(sets: Sets, gained: FloatArray, seen: FloatArray, order: IntArray) -> FloatArray:
     """Let the channels join one by one; a set counts from the step at which its last member has joined."""
     place = np.empty(len(order), dtype=np.int64)
     place[order] = np.arange(len(order))

@@ -7,14 +7,16 @@ engine.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from influbayes.attribution.features import INTENT
-from influbayes.attribution.history import HISTORY, tell_history
+from influbayes.attribution.history import EARLIER, HISTORY, tell_history
+from influbayes.attribution.journeys import FloatArray
 from influbayes.attribution.terms import group_terms
-from influbayes.effects.estimands import summarise_draws
+from influbayes.effects.estimands import Claim, summarise_draws
 from influbayes.errors import UsageError
 from influbayes.hierarchy.posterior import Fit
 from influbayes.hierarchy.predict import expected_value
@@ -32,9 +34,11 @@ class LevelChance:
     """One level in the sign-up model.
 
     `odds_ratio` compares a session of this level with one of an average level, all else equal; `chance` is the
-    expected share of its own sessions that sign up (0 to 1). Posterior medians with equal-tailed intervals; `rhat` and
-    `ess_bulk` are those of the log odds ratio.
+    expected share of its own sessions that sign up (0 to 1). Posterior medians with equal-tailed intervals; `rhat`,
+    `ess_bulk` and `ess_tail` are those of the log odds ratio. `id` is that of the claim that the odds ratio is above 1.
     """
+
+    id: str
 
     variable: str
     level: str
@@ -49,6 +53,26 @@ class LevelChance:
     chance_upper: float
     rhat: float
     ess_bulk: float
+    ess_tail: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doubling:
+    """What twice as much of a numeric column does: odds ratio with its interval, `probability` that it is above 1.
+
+    For a column on the log(1 + x) scale the ratio is that of doubling 1 + x, else that of one standard deviation.
+    """
+
+    id: str
+    variable: str
+    step: str
+    odds_ratio: float
+    odds_lower: float
+    odds_upper: float
+    probability: float
+    rhat: float
+    ess_bulk: float
+    ess_tail: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,20 +144,83 @@ def make_rows(sessions: SessionsTable, spec: Specification) -> PostsTable:
     )
 
 
-def summarise_levels(fit: Fit, *, prob: float = 0.9) -> tuple[LevelChance, ...]:
-    """Return one row a level of every factor with at most 40 levels, users left out."""
-    rows: list[LevelChance] = []
-    for term in fit.design.factors:
-        levels = fit.design.levels[term.column]
-        if term.column != USER and len(levels) <= MOST_LEVELS:
-            rows += _summarise_factor(fit, term.column, prob)
+def list_shown(fit: Fit) -> tuple[str, ...]:
+    """Return the factors whose levels are reported: all but users, of at most 40 levels."""
+    factors = [term.column for term in fit.design.factors if term.column != USER]
+    return tuple(name for name in factors if len(fit.design.levels[name]) <= MOST_LEVELS)
+
+
+def make_claims(fit: Fit) -> tuple[Claim, ...]:
+    """Return the statements that may be made: a level is above the average of its factor, more of a number helps."""
+    design, claims = fit.design, []
+    for column in list_shown(fit):
+        margins = _centre(fit.draws[f"effect_{column}"])
+        for code, level in enumerate(design.levels[column]):
+            claims.append(_claim(fit, "beats", column, level, margins[..., code]))
+    for place, column in enumerate(design.numeric_names):
+        claims.append(_claim(fit, "step", column, None, fit.draws["slope"][..., place]))
+    return tuple(claims)
+
+
+def _claim(fit: Fit, kind: Literal["beats", "step"], column: str, level: str | None, margin: FloatArray) -> Claim:
+    return Claim(
+        id=_name_claim(column, level),
+        kind=kind,
+        question=fit.design.question,
+        variable=column,
+        level=level,
+        reference=None,
+        step=None,
+        effects=(),
+        margin=margin,
+    )
+
+
+def _name_claim(column: str, level: str | None) -> str:
+    return f"more/{column}" if level is None else f"above_average/{column}/{level}"
+
+
+def _centre(effects: FloatArray) -> FloatArray:
+    return np.asarray(effects - effects.mean(axis=-1, keepdims=True))
+
+
+def summarise_slopes(fit: Fit, *, prob: float = 0.9) -> tuple[Doubling, ...]:
+    """Return what more of each numeric column does to the odds of a sign-up."""
+    rows = []
+    for place, (term, scaler) in enumerate(zip(fit.design.numerics, fit.design.scalers, strict=True)):
+        logs = term.transform == "log1p_standardise"
+        found = summarise_draws(
+            fit.draws["slope"][..., place] * (np.log(2.0) / scaler.scale if logs else 1.0), prob=prob
+        )
+        rows.append(
+            Doubling(
+                id=_name_claim(term.column, None),
+                variable=term.column,
+                step=_say_step(term.column) if logs else f"one standard deviation more of {term.column}",
+                odds_ratio=float(np.exp(found.estimate)),
+                odds_lower=float(np.exp(found.lower)),
+                odds_upper=float(np.exp(found.upper)),
+                probability=float(np.mean(fit.draws["slope"][..., place] > 0)),
+                rhat=found.rhat,
+                ess_bulk=found.ess_bulk,
+                ess_tail=found.ess_tail,
+            )
+        )
     return tuple(rows)
+
+
+def _say_step(column: str) -> str:
+    return "doubling the sessions so far" if column == EARLIER else f"doubling 1 + {column}"
+
+
+def summarise_levels(fit: Fit, *, prob: float = 0.9) -> tuple[LevelChance, ...]:
+    """Return one row a level of every factor that is shown."""
+    return tuple(row for column in list_shown(fit) for row in _summarise_factor(fit, column, prob))
 
 
 def _summarise_factor(fit: Fit, column: str, prob: float) -> list[LevelChance]:
     codes, levels = fit.design.rows.codes[column], fit.design.levels[column]
-    effects = fit.draws[f"effect_{column}"]
-    effects = effects - effects.mean(axis=-1, keepdims=True)
+    effects = _centre(fit.draws[f"effect_{column}"])
     chances = expected_value(fit, by=codes)
     sessions = np.bincount(codes, minlength=len(levels))
     sign_ups = np.bincount(codes, fit.design.conversions, len(levels))
@@ -143,6 +230,7 @@ def _summarise_factor(fit: Fit, column: str, prob: float) -> list[LevelChance]:
         chance = summarise_draws(chances[..., code], prob=prob)
         rows.append(
             LevelChance(
+                id=_name_claim(column, level),
                 variable=column,
                 level=level,
                 sessions=int(sessions[code]),
@@ -156,6 +244,7 @@ def _summarise_factor(fit: Fit, column: str, prob: float) -> list[LevelChance]:
                 chance_upper=chance.upper,
                 rhat=odds.rhat,
                 ess_bulk=odds.ess_bulk,
+                ess_tail=odds.ess_tail,
             )
         )
     return rows

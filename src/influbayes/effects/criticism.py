@@ -69,7 +69,13 @@ class _Grouping:
 
 
 def check_predictions(
-    fit: Fit, *, seed: int, creators: Sequence[str] | npt.NDArray[np.str_] | None = None, probability: float = 0.99
+    fit: Fit,
+    *,
+    seed: int,
+    creators: Sequence[str] | npt.NDArray[np.str_] | None = None,
+    creator_column: str = "Creator_ID",
+    by: Sequence[str] = (),
+    probability: float = 0.99,
 ) -> tuple[PredictiveCheck, ...]:
     """Compare the observed conversions of groups of posts with replicated ones.
 
@@ -79,7 +85,12 @@ def check_predictions(
     seed : int
         Seed of the replication.
     creators : (rows,) labels, optional
-        Creator of each fitted row, in the order of `fit.design.rows`; give it only where the model has no creators.
+        Creator (or user) of each fitted row, in the order of `fit.design.rows`: the spread of their totals is checked,
+        which needs it most where the model has no creators.
+    creator_column : str
+        Name of what `creators` holds.
+    by : sequence of str
+        Further factors of the model, `all` or `sample`, each level of which is a cell, "factor:level".
     probability : float
         Mass of the central interval `lower`, `upper` of the replicates, 0 to 1.
 
@@ -91,7 +102,7 @@ def check_predictions(
         creator totals. `tail` counts replicates below plus half of those equal; see `tails` for its ends.
     """
     thinned = thin_fit(fit, PASSES // max(1, len(fit.design.rows)))
-    groupings = [*_group_cells(fit.design), *_group_tenths(fit.design)]
+    groupings = [*_group_cells(fit.design), *_group_levels(fit.design, by), *_group_tenths(fit.design)]
     seeds = np.random.SeedSequence(seed).generate_state(2)
     sums = replicate_sums(thinned, [grouping.codes for grouping in groupings], seed=int(seeds[0]))
     checks = [
@@ -100,7 +111,7 @@ def check_predictions(
         for check in _check_groups(thinned, grouping, replicated, probability)
     ]
     if creators is not None:
-        checks.append(_check_creator_spread(thinned, np.asarray(creators), int(seeds[-1]), probability))
+        checks.append(_check_creator_spread(thinned, np.asarray(creators), creator_column, int(seeds[-1]), probability))
     return tuple(checks)
 
 
@@ -112,6 +123,15 @@ def thin_fit(fit: Fit, most: int) -> Fit:
         return fit
     chosen = np.linspace(0, length - 1, kept).astype(np.int64)
     return replace(fit, draws={name: array[:, chosen] for name, array in fit.draws.items()})
+
+
+def keep_every(fit: Fit, step: int) -> Fit:
+    """Return the fit with every `step`-th draw of each chain, as if it had been sampled so; its rungs say it."""
+    kept = slice(step - 1, None, step)
+    draws = {name: np.ascontiguousarray(array[:, kept]) for name, array in fit.draws.items()}
+    stats = {name: np.ascontiguousarray(array[:, kept]) for name, array in fit.sample_stats.items()}
+    run = replace(fit.run, draws=len(draws["intercept"][0]), rungs=(*fit.run.rungs, {"kept_every": step}))
+    return replace(fit, draws=draws, sample_stats=stats, run=run)
 
 
 def take_rows(rows: ModelRows, chosen: IntArray | slice) -> ModelRows:
@@ -137,6 +157,14 @@ def _group_cells(design: Design) -> Iterator[_Grouping]:
     places = zip(*np.unravel_index(present, counts), strict=True)
     subjects = tuple(":".join(label[place] for label, place in zip(labels, cell, strict=True)) for cell in places)
     yield _Grouping(kind="cell", subjects=subjects, codes=codes.astype(np.int64))
+
+
+def _group_levels(design: Design, by: Sequence[str]) -> Iterator[_Grouping]:
+    """Group by each of the factors named that is in the model."""
+    for name in by:
+        if name in design.levels:
+            subjects = tuple(f"{name}:{level}" for level in design.levels[name])
+            yield _Grouping(kind="cell", subjects=subjects, codes=design.rows.codes[name])
 
 
 def _group_tenths(design: Design) -> Iterator[_Grouping]:
@@ -202,7 +230,7 @@ def _make_check(
 
 
 def _check_creator_spread(
-    fit: Fit, creators: npt.NDArray[np.generic], seed: int, probability: float
+    fit: Fit, creators: npt.NDArray[np.generic], column: str, seed: int, probability: float
 ) -> PredictiveCheck:
     """Check the variance of creator totals around their expectation, a few thousand creators at a time."""
     _, codes = np.unique(creators, return_inverse=True)
@@ -220,7 +248,7 @@ def _check_creator_spread(
     tail = locate_variance(replicated / count, observed / count)
     return _make_check(
         "creator_spread",
-        "Creator_ID",
+        column,
         len(codes),
         observed / count,
         replicated / count,

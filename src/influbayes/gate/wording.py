@@ -12,6 +12,7 @@ from math import ceil, floor, isfinite, nan
 from influbayes.effects.estimands import Probability
 from influbayes.effects.sensitivity import PriorShift
 from influbayes.gate.checks import Consequence, Diagnostic, Status, finite_or_none
+from influbayes.gate.subjects import POSTS, Subject
 from influbayes.gate.thresholds import CUT_DISTANCE, CUTS, MAX_CUTS_MOVED, MAX_PROBABILITY_MCSE, UNDECIDED, band
 
 
@@ -69,7 +70,7 @@ def weaker_band(probability: Probability) -> int:
 
 
 def judge_sensitivity(
-    shifts: Iterable[PriorShift], *, question: str, claim_ids: Sequence[str]
+    shifts: Iterable[PriorShift], *, question: str, claim_ids: Sequence[str], subject: Subject = POSTS
 ) -> tuple[Diagnostic, ...]:
     """Judge, claim by claim, whether halving or doubling a prior scale flips it.
 
@@ -81,6 +82,8 @@ def judge_sensitivity(
         The question the claims answer.
     claim_ids : sequence of str
         Every claim that may be stated. One that was not assessed is withheld.
+    subject : Subject
+        What rows are called.
 
     Returns
     -------
@@ -91,7 +94,7 @@ def judge_sensitivity(
     grouped: dict[str, list[PriorShift]] = {identity: [] for identity in claim_ids}
     for shift in shifts:
         grouped.setdefault(shift.claim_id, []).append(shift)
-    return tuple(_judge_shifts(identity, items, question) for identity, items in grouped.items())
+    return tuple(_judge_shifts(identity, items, question, subject) for identity, items in grouped.items())
 
 
 def is_flipped(before: float, after: float) -> bool:
@@ -163,14 +166,14 @@ def _judge_statement(
     )
 
 
-def _judge_shifts(claim_id: str, shifts: Sequence[PriorShift], question: str) -> Diagnostic:
+def _judge_shifts(claim_id: str, shifts: Sequence[PriorShift], question: str, subject: Subject) -> Diagnostic:
     if not shifts:
         meaning = "It was not tested whether this statement depends on the priors, so it is withheld."
         return _judge_statement("sensitivity", claim_id, question, "fail", nan, 0.5, meaning)
     flips = [shift for shift in shifts if is_flipped(shift.probability_before, shift.probability_after)]
     worst = max(flips or shifts, key=_movement)
     status: Status = "fail" if flips else "pass"
-    meaning = _say_flip(worst) if flips else _say_steady(worst)
+    meaning = _say_flip(worst, subject) if flips else _say_steady(worst)
     return _judge_statement("sensitivity", claim_id, question, status, worst.probability_after, 0.5, meaning)
 
 
@@ -200,12 +203,13 @@ def _say_prior(name: str) -> str:
     return name.removeprefix("scale_").replace("__x__", " with ")
 
 
-def _say_flip(shift: PriorShift) -> str:
+def _say_flip(shift: PriorShift, subject: Subject) -> str:
     if not isfinite(shift.probability_after):
         return f"The statement is withheld: its probability {_say_case(shift)} could not be computed."
     what = "which side leads" if band(shift.probability_before) == band(shift.probability_after) == UNDECIDED else "it"
     return (
-        f"The statement is withheld because the prior decides {what}: {_say_change(shift)}. More posts would settle it."
+        f"The statement is withheld because the prior decides {what}: {_say_change(shift)}. More {subject.rows} would "
+        "settle it."
     )
 
 

@@ -48,6 +48,8 @@ EARLY_QUADRATURE_SD = 0.01
 THINNING = ((1, 0.97), (2, 0.8), (3, 0.7), (4, 0.6), (6, 0.5))
 MOST_THINNING = 8
 THINNING_BUDGET = 60_000
+LOW_ACCEPTANCE, LOW_BUDGET = 0.7, 600_000
+"""Where few proposals are accepted, more rows may be spent on each draw: else chains stick in the tails of scales."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,7 +218,8 @@ def measure_cost(likelihood: DenseLikelihood | PopulationLikelihood) -> int:
 def choose_thinning(acceptance: float, likelihood: DenseLikelihood | PopulationLikelihood) -> int:
     """Return how many proposals to make for every draw kept: more where few are accepted, if the rows allow it."""
     wanted = next((count for count, enough in THINNING if acceptance >= enough), MOST_THINNING)
-    return max(1, min(wanted, THINNING_BUDGET // measure_cost(likelihood)))
+    budget = THINNING_BUDGET if acceptance >= LOW_ACCEPTANCE else LOW_BUDGET
+    return max(1, min(wanted, budget // measure_cost(likelihood)))
 
 
 def _check_quadrature(model: Model, drawn: Proposed, log_weights: FloatArray) -> float:

@@ -41,9 +41,15 @@ Results = Mapping[str, Any]
 
 MOST_ROWS = 10
 MOST_MINUTES = 60.0
+_FEWEST_FOUND = 0.05
 _VIOLIN_COLUMNS = ("channel_id", "utm_medium", "utm_source", "page", "utm_term")
 _RATE_COLUMNS = ("channel_id", "utm_campaign", "page", "country")
-_MODEL_COLOURS = {"LightGBM": BLUE, "LightGBM, sign-ups weighted": GREEN, "hierarchical model": VERMILLION}
+_MODEL_COLOURS = {
+    "hierarchical model": VERMILLION,
+    "LightGBM": BLUE,
+    "LightGBM, labels alone": GREEN,
+    "LightGBM, all features": PURPLE,
+}
 
 
 def draw_credit_plots(results: Results, frame: pd.DataFrame) -> dict[str, Figure]:
@@ -117,9 +123,10 @@ def _draw_truth(results: Results) -> Figure | None:
     if not rows:
         return None
     names = [name for name in _list_channels(results) if any(row["channel"] == name for row in rows)]
-    shown = [rule for rule in ("last", "first", "linear", "markov") if any(row["rule"] == rule for row in rows)]
+    wanted = ("last", "first", "linear", "markov", "shapley_rate")
+    shown = [rule for rule in wanted if any(row["rule"] == rule for row in rows)]
     words = {row["rule"]: row["words"] for row in results["rules"]}
-    height = 1.15 + 0.44 * len(names)
+    height = 1.15 + 0.5 * len(names)
     figure = new_figure(
         height,
         title="Credit against cause",
@@ -127,7 +134,7 @@ def _draw_truth(results: Results) -> Figure | None:
     )
     axes = figure.subplots()
     found = {(row["rule"], row["channel"]): row for row in rows}
-    for number, (rule, colour) in enumerate(zip(shown, (BLUE, ORANGE, GREEN, PURPLE), strict=False)):
+    for number, (rule, colour) in enumerate(zip(shown, (BLUE, ORANGE, GREEN, PURPLE, VERMILLION), strict=True)):
         offset = 0.16 * (number - (len(shown) - 1) / 2)
         for place, name in enumerate(names):
             row = found[rule, name]
@@ -273,8 +280,11 @@ def _draw_odds(results: Results) -> Figure | None:
     model = results["signup"]
     if model is None or model["status"] == "withheld":
         return None
-    columns = list(dict.fromkeys(row["variable"] for row in model["levels"]))
-    shown = {name: [row for row in model["levels"] if row["variable"] == name][:MOST_ROWS] for name in columns}
+    said = [row for row in model["levels"] if row["id"] not in model["withheld"]]
+    if not said:
+        return None
+    columns = list(dict.fromkeys(row["variable"] for row in said))
+    shown = {name: [row for row in said if row["variable"] == name][:MOST_ROWS] for name in columns}
     lower = [row["odds_lower"] for rows in shown.values() for row in rows]
     upper = [row["odds_upper"] for rows in shown.values() for row in rows]
     sizes = [len(rows) + 1.6 for rows in shown.values()]
@@ -302,9 +312,9 @@ def _draw_trial(results: Results) -> Figure | None:
     if trial is None:
         return None
     figure = new_figure(
-        3.6,
+        3.7,
         title="Models on held-out users",
-        subtitle="Averaged predictions of users the model has not seen. Grey: the base rate.",
+        subtitle="Averaged predictions of users the model has not seen. Grey: the base rate. From 5 % found on.",
     )
     roc, pr, calibration = figure.subplots(1, 3)
     rate = trial["base_rate"]
@@ -315,11 +325,11 @@ def _draw_trial(results: Results) -> Figure | None:
     for name in models:
         curves, colour = trial["curves"][name], _MODEL_COLOURS[name]
         roc.plot(*zip(*curves["roc"], strict=True), color=colour, lw=1.5, label=name)
-        if curves["pr"]:
-            pr.plot(*zip(*curves["pr"], strict=True), color=colour, lw=1.5)
-        if "weighted" not in name:
-            calibration.plot(*zip(*curves["calibration"], strict=True), "o-", color=colour, lw=1.2, ms=3.5)
-            most = max(most, *(max(point) for point in curves["calibration"]))
+        steady = [point for point in curves["pr"] if point[0] >= _FEWEST_FOUND]  # before, one hit more is everything
+        if steady:
+            pr.plot(*zip(*steady, strict=True), color=colour, lw=1.5)
+        calibration.plot(*zip(*curves["calibration"], strict=True), "o-", color=colour, lw=1.2, ms=3.5)
+        most = max(most, *(max(point) for point in curves["calibration"]))
     calibration.plot([0, most], [0, most], color=GREY, lw=1)
     names = ("false positives", "true positives"), ("share found", "share of calls right"), ("predicted", "observed")
     for axes, (x, y), title in zip(
@@ -327,6 +337,7 @@ def _draw_trial(results: Results) -> Figure | None:
     ):
         axes.set(xlabel=x, ylabel=y, title=title)
         strip_axes(axes, keep_left=True)
+        axes.xaxis.set_major_locator(MaxNLocator(3))
         show_percent(axes, "x", span=1 if axes is not calibration else most)
         show_percent(axes, "y", span=1 if axes is not calibration else most)
     pr.set_ylim(0, None)

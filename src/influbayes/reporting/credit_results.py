@@ -16,14 +16,15 @@ from typing import Any
 
 import numpy as np
 
-from influbayes.attribution.baseline import IMBALANCE, Importance, MinutesScore
+from influbayes.attribution.baseline import Importance, MinutesScore
 from influbayes.attribution.credit import CreditTable, Disagreement, Spread
 from influbayes.attribution.folds import Trial
+from influbayes.attribution.history import find_last
 from influbayes.attribution.holdout import TimeTestTable
 from influbayes.attribution.journeys import JourneySummary
 from influbayes.attribution.rules import QUESTIONS
 from influbayes.attribution.scores import trace_calibration, trace_pr, trace_roc
-from influbayes.attribution.signup import LevelChance, Spreads
+from influbayes.attribution.signup import Doubling, LevelChance, Spreads
 from influbayes.attribution.terms import Intents
 from influbayes.attribution.truth import Conflict
 from influbayes.gate.checks import Diagnostic, Verdict
@@ -40,31 +41,42 @@ MOST_LEVELS = 30
 MOST_POINTS = 60
 _VERDICTS = {
     "ok": "Credits of all rules sum to the same sign-ups. They say what stood on the way, not what caused the sign-up.",
-    "partly_withheld": "Credits can be used; the sign-up model did not pass its checks, so its numbers are withheld.",
+    "withheld": "Credits can be used; the sign-up model did not pass its checks, so its numbers are withheld.",
+    "partly_withheld": "Credits can be used; some answers of the sign-up model are withheld, each with its reason.",
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignUpAnswer:
-    """The sign-up model fitted and judged; `left_out` says which factors the table could not serve."""
+    """The sign-up model fitted and judged.
+
+    `withheld` id of a level or slope -> names of the checks that withhold it; `left_out` says which factors the table
+    could not serve.
+    """
 
     fit: Fit
     levels: tuple[LevelChance, ...]
+    slopes: tuple[Doubling, ...]
     spreads: tuple[Spreads, ...]
     diagnostics: tuple[Diagnostic, ...]
     verdict: Verdict
+    withheld: Mapping[str, tuple[str, ...]]
     left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialAnswer:
-    """Models scored on held-out users; `reason` says what could not be tried."""
+    """Models scored on held-out users.
+
+    `reason` says what could not be tried, `uncertified` why the hierarchical model is not among the scores.
+    """
 
     trial: Trial
     importances: tuple[Importance, ...]
     minutes: MinutesScore | None
     left_out: Mapping[str, str]
     reason: str = ""
+    uncertified: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,12 +110,13 @@ def collect_credit_results(analysis: AttributionAnalysis, *, created: str | None
     under ``nulls`` with its place and reason.
     """
     table = analysis.table
-    status = "partly_withheld" if _is_withheld(analysis.signup) else "ok"
+    model = "ok" if analysis.signup is None else analysis.signup.verdict.status
+    status = "ok" if model == "ok" else "partly_withheld"
     document = {
         "schema_version": SCHEMA_VERSION,
         "study": "attribution",
         "status": status,
-        "verdict": _VERDICTS[status],
+        "verdict": _VERDICTS[model],
         "data": _account(analysis.sessions),
         "journeys": {
             **asdict(analysis.summary),
@@ -135,10 +148,6 @@ def collect_credit_results(analysis: AttributionAnalysis, *, created: str | None
     return {**plain, "statements": make_statements(plain), "nulls": nulls}
 
 
-def _is_withheld(answer: SignUpAnswer | None) -> bool:
-    return answer is not None and answer.verdict.status == "withheld"
-
-
 def _account(sessions: SessionsTable) -> dict[str, Any]:
     return {
         "file": sessions.file,
@@ -152,6 +161,7 @@ def _account(sessions: SessionsTable) -> dict[str, Any]:
         "sessions": len(sessions.frame),
         "users": int(sessions.frame["user_id"].nunique()),
         "sign_ups": sessions.sign_ups,
+        "sign_ups_last": int(sessions.frame.loc[find_last(sessions.frame), "sign_up"].sum()),
         "first": str(sessions.frame["event_ts"].min()),
         "last": str(sessions.frame["event_ts"].max()),
         "levels": {name: _count_levels(sessions, name) for name in GROUPS if name in sessions.frame},
@@ -235,7 +245,8 @@ def _describe_signup(answer: SignUpAnswer | None) -> dict[str, Any] | None:
         "title": answer.fit.design.specification.title,
         "status": answer.verdict.status,
         "reasons": list(answer.verdict.reasons),
-        "left_out": [*answer.left_out, *answer.fit.design.left_out],
+        "sessions": len(answer.fit.design.rows),
+        "left_out": [*answer.left_out, *(f"{name}: the same in every session" for name in answer.fit.design.left_out)],
         "engine": {
             "name_asked": run.name_asked,
             "name_used": run.name_used,
@@ -245,7 +256,9 @@ def _describe_signup(answer: SignUpAnswer | None) -> dict[str, Any] | None:
             "seconds": run.seconds,
         },
         "diagnostics": [asdict(item) for item in answer.diagnostics],
+        "withheld": {name: list(causes) for name, causes in answer.withheld.items()},
         "levels": [asdict(row) for row in answer.levels],
+        "slopes": [asdict(row) for row in answer.slopes],
         "spreads": [asdict(row) for row in answer.spreads],
     }
 
@@ -262,8 +275,9 @@ def _describe_trial(answer: TrialAnswer | None) -> dict[str, Any] | None:
         "importances": [asdict(row) for row in answer.importances],
         "minutes": None if answer.minutes is None else asdict(answer.minutes),
         "left_out": dict(answer.left_out),
-        "imbalance": IMBALANCE if answer.importances else "",
+        "uses": {name: list(columns) for name, columns in trial.uses.items()},
         "reason": answer.reason,
+        "uncertified": answer.uncertified,
         "curves": {name: _trace(trial, name) for name in trial.chances},
     }
 

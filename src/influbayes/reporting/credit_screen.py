@@ -21,8 +21,8 @@ Results = Mapping[str, Any]
 
 _SHOWN_RULES = ("last", "first", "linear", "markov", "shapley_rate")
 _MOST_CHANNELS = 12
-_MOST_LINES = 9
-_KINDS = ("conflict", "caveat", "disagreement", "time_test", "signup", "baseline", "few", "lost", "skipped")
+_MOST_LINES = 10
+_KINDS = ("conflict", "caveat", "disagreement", "time_test", "record", "signup", "baseline", "few", "lost", "skipped")
 
 
 def print_credit_screen(results: Results, *, console: Console, paths: Mapping[str, str | Path] | None = None) -> None:

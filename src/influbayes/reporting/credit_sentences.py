@@ -8,8 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from influbayes.reporting.credit_model_sentences import (
+    say_baseline,
+    say_imbalance,
+    say_minutes,
+    say_record,
+    say_signup,
+    state,
+)
 from influbayes.reporting.numbers import format_share
-from influbayes.reporting.wording import join_words, say_probability, say_ratio, strip_controls
+from influbayes.reporting.wording import join_words, say_probability
 
 Results = Mapping[str, Any]
 Row = Mapping[str, Any]
@@ -19,7 +27,7 @@ NOT_CAUSE = (
     "missing without them. Only an experiment, a control group or a holdout region, can say that."
 )
 FEW_SIGN_UPS = 30
-SURE, STABLE = 0.95, 0.95
+STABLE = 0.95
 NEAR_CHANCE = 0.5
 
 
@@ -36,18 +44,16 @@ def make_statements(results: Results) -> list[dict[str, Any]]:
         _say_journeys,
         _say_direct,
         _say_time_test,
-        _say_signup,
-        _say_baseline,
-        _say_minutes,
+        say_record,
+        say_signup,
+        say_baseline,
+        say_imbalance,
+        say_minutes,
         _say_quality,
         _say_skipped,
     )
     found = [statement for maker in makers for statement in maker(results)]
     return [{**row, "id": f"{row['kind']}/{number}"} for number, row in enumerate(found)]
-
-
-def _state(kind: str, text: str, status: str = "stated") -> dict[str, Any]:
-    return {"kind": kind, "text": strip_controls(text), "status": status}
 
 
 def _leader(results: Results, rule: str) -> Row:
@@ -90,9 +96,9 @@ def _say_headline(results: Results) -> Iterator[dict[str, Any]]:
         ordered = sorted(leaders.items(), key=lambda item: -len(item[1]))
         parts = [f"{name} by {join_words(words)}" for name, words in ordered]
         text = f"The rules disagree on which channel comes first: {'; '.join(parts)}."
-    yield _state("headline", text, "weakened" if few else "stated")
+    yield state("headline", text, "weakened" if few else "stated")
     if few:
-        yield _state(
+        yield state(
             "few", f"Only {results['data']['sign_ups']} sign-ups: every ranking here may be chance.", "weakened"
         )
 
@@ -103,10 +109,10 @@ def _say_conservation(results: Results) -> Iterator[dict[str, Any]]:
     text = f"Every rule shares out the same {say_credit(credited)} of {say_credit(all_of_them)} sign-ups"
     if uncredited:
         text += f"; not shared out: {join_words([f'{count} ({why})' for why, count in uncredited.items()])}"
-    yield _state("conservation", f"{text}.")
+    yield state("conservation", f"{text}.")
     lost = results["data"]["lost_sign_ups"]
     if lost:
-        yield _state("lost", f"{lost} more sign-ups have no user and are in no journey.", "weakened")
+        yield state("lost", f"{lost} more sign-ups have no user and are in no journey.", "weakened")
 
 
 def _say_conflicts(results: Results) -> Iterator[dict[str, Any]]:
@@ -128,11 +134,11 @@ def _say_conflicts(results: Results) -> Iterator[dict[str, Any]]:
             if over:
                 most = over[0]
                 text += f" It gives {most['channel']} {say_interval(most)}, which caused {say_credit(most['caused'])}."
-            yield _state("conflict", text)
+            yield state("conflict", text)
 
 
 def _say_cause(results: Results) -> Iterator[dict[str, Any]]:
-    yield _state("caveat", NOT_CAUSE)
+    yield state("caveat", NOT_CAUSE)
 
 
 def _say_disagreement(results: Results) -> Iterator[dict[str, Any]]:
@@ -141,7 +147,7 @@ def _say_disagreement(results: Results) -> Iterator[dict[str, Any]]:
         return
     most = rows[0]
     between = "" if most["lower"] is None else f" ({say_credit(most['lower'])} to {say_credit(most['upper'])})"
-    yield _state(
+    yield state(
         "disagreement",
         f"The two rules furthest apart are {_words(results, most['rule'])} and {_words(results, most['other'])}: they "
         f"give {say_credit(most['moved'])}{between} of {say_credit(results['journeys']['converted'])} sign-ups to "
@@ -151,7 +157,7 @@ def _say_disagreement(results: Results) -> Iterator[dict[str, Any]]:
 
 def _say_spreads(results: Results) -> Iterator[dict[str, Any]]:
     for row in results["spreads"][:3]:
-        yield _state(
+        yield state(
             "spread",
             f"{row['channel']} gets between {say_credit(row['lowest'])} ({_words(results, row['lowest_rule'])}) and "
             f"{say_credit(row['highest'])} sign-ups ({_words(results, row['highest_rule'])}).",
@@ -167,9 +173,9 @@ def _say_ranks(results: Results) -> Iterator[dict[str, Any]]:
             said = f"{_words(results, rule)} ({row['channel']}, {say_probability(row['probability_top'])})"
             (firm if row["probability_top"] >= STABLE else loose).append(said)
     if firm:
-        yield _state("rank", f"First place is firm, with its chance over users, by {join_words(firm)}.")
+        yield state("rank", f"First place is firm, with its chance over users, by {join_words(firm)}.")
     if loose:
-        yield _state("rank", f"First place may change with other users by {join_words(loose)}.", "weakened")
+        yield state("rank", f"First place may change with other users by {join_words(loose)}.", "weakened")
 
 
 def _say_journeys(results: Results) -> Iterator[dict[str, Any]]:
@@ -180,7 +186,7 @@ def _say_journeys(results: Results) -> Iterator[dict[str, Any]]:
     )
     if row["median_days"] is not None:
         text += f" Half of them take {row['median_days']:.0f} days or more."
-    yield _state("journeys", f"{text} Touches more than {row['lookback_days']:g} days before do not count.")
+    yield state("journeys", f"{text} Touches more than {row['lookback_days']:g} days before do not count.")
 
 
 def _say_direct(results: Results) -> Iterator[dict[str, Any]]:
@@ -188,94 +194,34 @@ def _say_direct(results: Results) -> Iterator[dict[str, Any]]:
         return
     names = results["options"]["direct"]
     if names:
-        yield _state("direct", f"As direct count: {join_words(names)}. Choose others with --direct.")
+        yield state("direct", f"As direct count: {join_words(names)}. Choose others with --direct.")
     else:
-        yield _state("direct", "No channel is called direct, so last non-direct equals last touch. Use --direct.")
+        yield state("direct", "No channel is called direct, so last non-direct equals last touch. Use --direct.")
 
 
 def _say_time_test(results: Results) -> Iterator[dict[str, Any]]:
     test = results["time_test"]
     if not test["rows"]:
-        yield _state("time_test", f"Test over time. {test['reason']}", "weakened")
+        yield state("time_test", f"Test over time. {test['reason']}", "weakened")
         return
     above = [row for row in test["rows"] if row["auc_lower"] is not None and row["auc_lower"] > NEAR_CHANCE]
     scale = f"Credit of the first {test['train_weeks']} weeks against the sign-ups of the last {test['test_weeks']}"
     if not above:
         text = f"{scale}: by no rule does it tell later sign-ups from other journeys (AUC no better than 0.5)."
-        yield _state("time_test", text, "weakened")
+        yield state("time_test", text, "weakened")
         return
     best = max(above, key=lambda row: row["auc"])
-    yield _state(
+    yield state(
         "time_test",
         f"{scale}: {_words(results, best['rule'])} tells them best, AUC {best['auc']:.2f} ({best['auc_lower']:.2f} to "
         f"{best['auc_upper']:.2f}); {len(above)} of {len(test['rows'])} rules do better than chance. Longer journeys "
         "help every rule here.",
     )
     steady = min(test["rows"], key=lambda row: row["moved"])
-    yield _state(
+    yield state(
         "steady",
         f"The rule that says most nearly the same in both parts is {_words(results, steady['rule'])}: "
         f"{format_share(steady['moved'])} of its credit moves.",
-    )
-
-
-def _say_signup(results: Results) -> Iterator[dict[str, Any]]:
-    model = results["signup"]
-    if model is None:
-        return
-    if model["status"] == "withheld":
-        reasons = " ".join(model["reasons"][:2])
-        yield _state("signup", f"The sign-up model did not pass its checks. {reasons}", "withheld")
-        return
-    rows = [row for row in model["levels"] if row["variable"] == results["options"]["by"]]
-    clear = [row for row in rows if max(row["probability"], 1 - row["probability"]) >= SURE]
-    for row in clear[:4]:
-        side = "more" if row["probability"] > 0.5 else "less"
-        sure = say_probability(max(row["probability"], 1 - row["probability"]))
-        yield _state(
-            "signup",
-            f"A session through {row['level']} ends in a sign-up {side} often than an average one, all else in the "
-            f"model equal: odds ratio {say_ratio(row['odds_ratio'])} ({say_ratio(row['odds_lower'])} to "
-            f"{say_ratio(row['odds_upper'])}), probability {sure}.",
-        )
-    if not clear:
-        text = "By the sign-up model it cannot be told which channel's sessions sign up more often than the average."
-        yield _state("signup", text, "weakened")
-
-
-def _say_baseline(results: Results) -> Iterator[dict[str, Any]]:
-    trial = results["baseline"]
-    if trial is None:
-        return
-    for row in trial["scores"]:
-        if row["metric"] != "roc_auc" or row["model"] == "base rate" or row["lower"] is None:
-            continue
-        loss = {r["model"]: r["mean"] for r in trial["scores"] if r["metric"] == "log_loss"}
-        beats = row["lower"] > NEAR_CHANCE
-        verb = "ranks sessions of new users better than chance" if beats else "does not beat the base rate in ranking"
-        better = "also" if loss[row["model"]] < loss["base rate"] and beats else "not"
-        yield _state(
-            "baseline",
-            f"{row['model']}: {verb}, ROC AUC {row['mean']:.2f} ({row['lower']:.2f} to {row['upper']:.2f}) over folds "
-            f"split by user; its chances are {better} better than the base rate of {format_share(trial['base_rate'])} "
-            f"(log loss {loss[row['model']]:.4f} against {loss['base rate']:.4f}).",
-        )
-    if trial["left_out"]:
-        yield _state("left_out", f"Left out of every model: {join_words(sorted(trial['left_out']))}.")
-    if trial["imbalance"]:
-        yield _state("imbalance", trial["imbalance"])
-
-
-def _say_minutes(results: Results) -> Iterator[dict[str, Any]]:
-    minutes = None if results["baseline"] is None else results["baseline"]["minutes"]
-    if minutes is None:
-        return
-    helps = minutes["r_squared"] > 0.02
-    text = "can be predicted in part" if helps else "cannot be predicted"
-    yield _state(
-        "minutes",
-        f"Minutes of a session {text} from what is known before it: mean error {minutes['error']:.1f} minutes, "
-        f"{minutes['error_of_median']:.1f} by the median alone.",
     )
 
 
@@ -283,17 +229,17 @@ def _say_quality(results: Results) -> Iterator[dict[str, Any]]:
     quality = results["data"]["quality"]
     aside = [row for row in quality["missing"] if row["set_aside"]]
     for row in aside:
-        yield _state(
+        yield state(
             "quality",
             f"{row['column']} is missing in {row['missing']:,} of {results['data']['sessions']:,} sessions: set aside.",
         )
     kept = [row for row in quality["missing"] if row["missing"] and not row["set_aside"]]
     if kept:
         named = join_words([f"{row['column']} ({row['missing']:,})" for row in kept])
-        yield _state("quality", f"Missing values kept as a level of their own: {named}.")
+        yield state("quality", f"Missing values kept as a level of their own: {named}.")
     referrer = quality["referrer"]
     if referrer is not None and referrer["agreement"] is not None:
-        yield _state(
+        yield state(
             "quality",
             f"Where both name a known site, referrer and utm_source agree in {format_share(referrer['agreement'])} of "
             f"{referrer['agree'] + referrer['disagree']:,} sessions.",
@@ -302,4 +248,4 @@ def _say_quality(results: Results) -> Iterator[dict[str, Any]]:
 
 def _say_skipped(results: Results) -> Iterator[dict[str, Any]]:
     for text in results["skipped"]:
-        yield _state("skipped", text, "weakened")
+        yield state("skipped", text, "weakened")

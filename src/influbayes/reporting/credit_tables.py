@@ -14,6 +14,7 @@ from influbayes.reporting.credit_tables_models import (
     table_odds,
     table_scores,
     table_spreads,
+    table_uses,
 )
 from influbayes.reporting.html_tables import Table
 from influbayes.reporting.numbers import (
@@ -43,6 +44,7 @@ def list_tables(results: Results) -> dict[str, Table | None]:
         "spreads": table_spreads(results),
         "diagnostics": table_diagnostics(results),
         "scores": table_scores(results),
+        "uses": table_uses(results),
         "importances": table_importances(results),
         "left_out": table_left_out(results),
         "missing": _table_missing(results),
