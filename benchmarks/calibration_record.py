@@ -3,9 +3,8 @@
     python benchmarks/calibration_record.py [conversion | conversion_creator]
 
 Writes `results/calibration_MODEL.json`, with pictures of its ranks and coverage beside it. Finished replications are
-kept in `runs/calibration_MODEL.jsonl`, so a run that was stopped goes on where it was; one made with
-other code starts anew. Takes about a quarter of an hour for `conversion` and half an hour for `conversion_creator` on one
-core.
+kept in `runs/calibration_MODEL.jsonl`, so a run that was stopped goes on where it was; one made with other code starts
+anew. Takes about a quarter of an hour for `conversion` and half an hour for `conversion_creator` on one core.
 """
 
 from __future__ import annotations
