@@ -61,7 +61,8 @@ def draw_intervals(
         rows = frame if "group" not in frame else frame[frame["group"] == group]
         places = np.array([labels.index(label) for label in rows["label"]], dtype=np.float64)
         places += (number - (len(groups) - 1) / 2) * APART
-        _add_group(figure, rows, places, str(group), colours.series[number % len(colours.series)], axis)
+        name = str(group) or ("estimate" if raw_name else "")
+        _add_group(figure, rows, places, name, colours.series[number % len(colours.series)], axis)
         if raw_name:
             _add_raw(figure, rows, places, raw_name if number == 0 else "", colours)
         _add_withheld(figure, rows, places, axis, colours)

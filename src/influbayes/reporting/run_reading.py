@@ -44,7 +44,7 @@ def read_run(folder: str | Path) -> dict[str, Any]:
         raise IncompleteRun(f"{path}: no results of {', '.join(VALIDATORS)}. Run the analysis again.")
     problems = VALIDATORS[study](results)
     if problems:
-        raise IncompleteRun(f"{path}: not what this version of influbayes writes: {problems[0]}")
+        raise IncompleteRun(f"{path}: not what this version of influbayes writes: {_shorten(problems[0])}")
     return results  # type: ignore[no-any-return]  # json.loads gives Any, checked above
 
 
@@ -68,3 +68,8 @@ def list_withheld_cells(results: Mapping[str, Any]) -> frozenset[str]:
     hidden = set(results["withheld_effects"])
     rows = [row for row in results["effects"] if row["id"] in hidden and row["question"] == "as_bought"]
     return frozenset(str(row["level"]) for row in rows if row["estimand"] == "expected_value")
+
+
+def _shorten(text: str, most: int = 160) -> str:
+    """Return the start of a text: a part of a file that is not as expected may be long."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"

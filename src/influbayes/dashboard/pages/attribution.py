@@ -22,7 +22,7 @@ from influbayes.dashboard.tables_attribution import (
 )
 from influbayes.dashboard.verdicts import show_page_head
 from influbayes.reporting.credit_tables import list_other_tables, list_tables
-from influbayes.reporting.wording import name_column, say_mass
+from influbayes.reporting.wording import say_mass
 
 FIRST_RULES = ("last", "first", "linear", "markov")
 CURVES = {
@@ -50,7 +50,7 @@ def _show_credits(run: StudyRun) -> None:
     results, words = run.results, list_rules(run.results)
     usual = [rule for rule in FIRST_RULES if rule in words] or list(words)[:4]
     chosen = st.multiselect("Rules", list(words), default=usual, format_func=words.__getitem__, key="credit-rules")
-    title = name_column(results["options"]["by"]).strip('"').capitalize()
+    title = str(results["options"]["by"]).removeprefix("utm_").removesuffix("_id").capitalize()
     prob = results["provenance"]["prob"]
     if not chosen:
         st.info("Choose a rule to see what it credits.")
@@ -118,7 +118,7 @@ def _show_signup(run: StudyRun) -> None:
 def _show_odds(run: StudyRun) -> None:
     prob = run.results["provenance"]["prob"]
     for variable in dict.fromkeys(row["variable"] for row in run.results["signup"]["levels"]):
-        title = name_column(variable).strip('"').capitalize()
+        title = variable.removeprefix("utm_").removesuffix("_id").replace("_", " ").capitalize()
         frame = tabulate_odds(run.results, variable)
         st.subheader(title)
         show_chart(
