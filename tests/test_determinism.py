@@ -61,7 +61,7 @@ def read_numbers(path: str | Path) -> Numbers:
     """The numbers of a study of a file: results without times and file names, and digests of the draws."""
     with pytest.MonkeyPatch.context() as patch:
         # The processes below fit with changed priors too; here it would only take long.
-        patch.setattr(pipeline, "_judge_priors", lambda fit, settings, *, failed: ())
+        patch.setattr(pipeline, "_judge_priors", lambda averages, settings: ())
         posts = read_posts(path)
         analysis = analyse_posts(
             posts, load_spec("conversion"), settings=Settings(engine="laplace", draws=200), choice="asked for"

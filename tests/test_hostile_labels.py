@@ -225,7 +225,7 @@ def plain_analysis(sixty_posts: Any, approximate: Any) -> ConversionAnalysis:
 def analyse(posts: Any, spec: Any, approximate: Any) -> ConversionAnalysis:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pipeline, "fit_model", approximate)
-        patch.setattr(pipeline, "_judge_priors", lambda fit, settings, *, failed: ())
+        patch.setattr(pipeline, "_judge_priors", lambda averages, settings: ())
         return analyse_posts(posts, spec, settings=Settings(draws=100), choice="asked for", command="influbayes fit")
 
 

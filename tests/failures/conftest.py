@@ -29,7 +29,7 @@ def study_results(sixty_posts: Any, approximate: Any) -> dict[str, Any]:
     """The results of one study of sixty posts, from the stand-in for the sampler."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pipeline, "fit_model", approximate)
-        patch.setattr(pipeline, "_judge_priors", lambda fit, settings, *, failed: ())
+        patch.setattr(pipeline, "_judge_priors", lambda averages, settings: ())
         analysis = analyse_posts(sixty_posts, load_spec("conversion"), settings=Settings(draws=200))
     return collect_results(analysis, created="2026-01-01T00:00:00+00:00")
 

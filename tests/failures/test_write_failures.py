@@ -260,7 +260,7 @@ LIMITED = """
 import resource, sys
 from influbayes import fit, pipeline
 from influbayes.reporting.results import encode_results
-pipeline._judge_priors = lambda fit, settings, *, failed: ()
+pipeline._judge_priors = lambda averages, settings: ()
 pipeline.make_files = lambda analysis, results: {
     "results.json": encode_results(results)[:1000], "posterior.nc": pipeline._write_posterior(analysis.questions[0].fit)
 }

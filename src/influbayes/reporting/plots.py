@@ -18,7 +18,7 @@ from influbayes.reporting.plots_contrasts import draw_contrasts, draw_forest, or
 from influbayes.reporting.plots_curves import draw_curves
 from influbayes.reporting.plots_decisions import draw_decisions
 from influbayes.reporting.plots_rates import draw_creators, draw_levels, draw_maps
-from influbayes.reporting.plots_style import DPI, drawing_style
+from influbayes.reporting.plots_style import drawing_style
 from influbayes.reporting.results import ConversionAnalysis
 
 
@@ -89,6 +89,7 @@ def save_figure(figure: Figure) -> bytes:
     """Return a figure as PNG: the same bytes for the same figure, without date or version of software."""
     target = BytesIO()
     with drawing_style():
-        FigureCanvasAgg(figure)
-        figure.savefig(target, format="png", dpi=DPI, facecolor="white", metadata={"Software": None})
+        # Not figure.savefig: it draws a constrained figure twice. Dots an inch and colour are the figure's own.
+        canvas: Any = FigureCanvasAgg(figure)
+        canvas.print_png(target, metadata={"Software": None})
     return target.getvalue()
