@@ -5,11 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from influbayes.reporting import whole_files
 from influbayes.simulate import main
 
 
@@ -59,10 +59,10 @@ def test_a_folder_in_place_of_a_file_is_exit_5(tmp_path, capsys):
 
 
 def test_a_full_disk_leaves_nothing_behind(tmp_path, capsys, monkeypatch):
-    def fail(self, target):
+    def fail(source, target):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "replace", fail)
+    monkeypatch.setattr(whole_files, "rename_new", fail)
     assert simulate("--out", tmp_path / "posts.csv") == 5
     assert list(tmp_path.iterdir()) == []
     assert "No space left on device" in capsys.readouterr().err

@@ -32,7 +32,7 @@ def shift(before, after, *, prior="scale_Influencer_Tier", factor=0.5, claim="cl
 def test_an_error_up_to_one_point_passes_even_at_a_cut():
     found = judge(0.95, 0.01)
     assert (found.status, found.consequence, found.subject) == ("pass", "none", "claim")
-    assert found.meaning == "The probability is 95.0 % with a Monte Carlo error of 1.0 points."
+    assert found.meaning == "The probability is 95 % with a Monte Carlo error of 1.0 points."
 
 
 def test_a_larger_error_passes_far_from_every_cut():
@@ -44,7 +44,7 @@ def test_near_a_cut_the_weaker_word_is_used():
     found = judge(0.955, 0.012)
     assert (found.status, found.consequence) == ("warn", "words_added")
     assert found.meaning == (
-        "The probability is 95.5 % with a Monte Carlo error of 1.2 points, too near to 95 % to choose between two "
+        "The probability is 96 % with a Monte Carlo error of 1.2 points, too near to 95 % to choose between two "
         "wordings: the weaker one is used. More draws settle it (for example --draws 4000)."
     )
     assert weaker_band(Probability(value=0.955, mcse=0.012)) == 3
@@ -108,7 +108,7 @@ def test_a_flip_withholds_the_statement_and_names_prior_and_probabilities():
     assert found[0].value == 0.41
     assert found[0].meaning == (
         "The statement is withheld because the prior decides it: with the scale of the prior of Audience_Region "
-        "doubled, the probability goes from 96.0 % to 41.0 %. More posts would settle it."
+        "doubled, the probability goes from 96 % to 41 %. More posts would settle it."
     )
 
 
@@ -117,7 +117,7 @@ def test_a_steady_statement_passes_and_says_how_far_it_moves():
     assert (found[0].status, found[0].consequence) == ("pass", "none")
     assert found[0].meaning == (
         "The statement holds whether prior scales are halved or doubled; at most, with the scale of the prior of "
-        "Influencer_Tier doubled, the probability goes from 90.0 % to 86.0 %."
+        "Influencer_Tier doubled, the probability goes from 90 % to 86 %."
     )
 
 
@@ -147,7 +147,7 @@ def test_probabilities_are_never_said_to_be_nought_or_all():
     assert [say_probability(p) for p in (1.0, 0.9995, 0.961, 0.0, math.nan)] == [
         "above 99.9 %",
         "above 99.9 %",
-        "96.1 %",
+        "96 %",
         "below 0.1 %",
         "unknown",
     ]

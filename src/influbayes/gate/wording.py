@@ -7,7 +7,7 @@ writes no statement: words belong to the report.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from math import isfinite, nan
+from math import ceil, floor, isfinite, nan
 
 from influbayes.effects.estimands import Probability
 from influbayes.effects.sensitivity import PriorShift
@@ -105,13 +105,38 @@ def is_flipped(before: float, after: float) -> bool:
     return crossed or abs(band(before) - band(after)) > MAX_CUTS_MOVED
 
 
-def say_probability(probability: float) -> str:
-    """Write a probability in per cent: "96.1 %", "above 99.9 %", "below 0.1 %", "unknown"; never 0 or 100 %."""
-    if not isfinite(probability):
+def say_probability(value: float, *, at_least: float | None = None, at_most: float | None = None) -> str:
+    """Return a probability as per cent: "97 %", "99.4 %", "above 99.9 %", "below 0.1 %", "unknown"; never 0 or 100 %.
+
+    Whole numbers, with one decimal below 1 % and from 98.5 %: the one rule of diagnostics, statements and tables.
+    `at_least` and `at_most` are one-sided bounds, given where few draws lie on one side; the text then claims no more
+    than the bound supports.
+    """
+    if not isfinite(value):
         return "unknown"
-    if probability > 0.999:
+    if value > 0.5 and at_least is not None:
+        return f"above {_floor_percent(_clamp(at_least))} %"
+    if value < 0.5 and at_most is not None:
+        return f"below {_ceil_percent(_clamp(at_most))} %"
+    if value >= 0.999:
         return "above 99.9 %"
-    return "below 0.1 %" if probability < 0.001 else f"{probability * 100:.1f} %"
+    if value <= 0.001:
+        return "below 0.1 %"
+    if 0.01 <= value < 0.985:
+        return f"{100 * value:.0f} %"
+    return f"{min(max(100 * value, 0.1), 99.9):.1f} %"
+
+
+def _clamp(bound: float) -> float:
+    return min(max(bound, 0.001), 0.999)
+
+
+def _floor_percent(probability: float) -> str:
+    return f"{floor(probability * 1000 + 1e-9) / 10:.1f}"
+
+
+def _ceil_percent(probability: float) -> str:
+    return f"{ceil(probability * 1000 - 1e-9) / 10:.1f}"
 
 
 def _is_usable(probability: Probability) -> bool:
@@ -156,6 +181,8 @@ def _movement(shift: PriorShift) -> float:
 
 def _say_change(shift: PriorShift) -> str:
     before, after = say_probability(shift.probability_before), say_probability(shift.probability_after)
+    if before == after:
+        return f"{_say_case(shift)}, the probability stays near {before}"
     return f"{_say_case(shift)}, the probability goes from {before} to {after}"
 
 

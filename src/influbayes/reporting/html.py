@@ -18,7 +18,7 @@ from influbayes.effects.contrasts import MEAN_OF_LEVELS
 from influbayes.reporting import html_tables as tables
 from influbayes.reporting.html_decisions import group_decisions
 from influbayes.reporting.html_tables import Table
-from influbayes.reporting.numbers import format_count, format_number
+from influbayes.reporting.numbers import format_count, format_number, format_share
 from influbayes.reporting.wording import name_column, say_mass, strip_controls
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """One picture of the page: its name, what it shows in words, its data URI, the id of its table."""
+    """One picture of the page: its name, what it shows in words, its data URI, the id of its table or ""."""
 
     name: str
     alt: str
@@ -164,11 +164,16 @@ def _group_pictures(images: Mapping[str, bytes]) -> dict[str, list[Picture]]:
     for name, data in images.items():
         start = name.split("_")[0]
         alt, table = PICTURES.get(start, (name.replace("_", " "), ""))
-        uri = "data:image/png;base64," + base64.b64encode(data).decode("ascii")
         question = next((f", {words}" for key, words in tables.QUESTION_WORDS.items() if name.endswith(key)), "")
-        picture = Picture(name=name, alt=f"{alt}{question}", uri=uri, table=table)
+        picture = embed_picture(name, data, alt=f"{alt}{question}", table=table)
         groups[start if start in PICTURES else "more"].append(picture)
     return groups
+
+
+def embed_picture(name: str, data: bytes, *, alt: str, table: str = "") -> Picture:
+    """Return a picture that is part of the page, from PNG bytes."""
+    uri = "data:image/png;base64," + base64.b64encode(data).decode("ascii")
+    return Picture(name=name, alt=alt, uri=uri, table=table)
 
 
 def _list_levels(results: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -192,7 +197,7 @@ def _make_environment() -> Environment:
     loader = FunctionLoader(read_part)
     made = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     made.filters |= {"clean": strip_controls, "spoken": keep_together, "width": name_width}
-    made.filters |= {"count": format_count, "number": format_number}
+    made.filters |= {"count": format_count, "number": format_number, "share": format_share}
     return made
 
 

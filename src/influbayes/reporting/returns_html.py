@@ -5,11 +5,10 @@ Takes results as plain data and pictures as PNG bytes; every label is escaped by
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from typing import Any
 
-from influbayes.reporting.html import CSP, STATUS_WORDS, load_template, read_part
+from influbayes.reporting.html import CSP, STATUS_WORDS, embed_picture, load_template, read_part
 from influbayes.reporting.html_tables import Table
 from influbayes.reporting.numbers import NOTHING, format_count, format_number, format_share
 from influbayes.reporting.returns_sentences import find_effect, say_money, say_roas
@@ -56,7 +55,7 @@ def render_returns(results: Row, images: Mapping[str, bytes]) -> str:
         metrics=list_metrics(results),
         groups=_group_statements(results),
         headline=[row for row in results["statements"] if row["kind"] in ("headline", "incremental")],
-        pictures={name: _make_picture(name, data) for name, data in images.items()},
+        pictures={name: [embed_picture(name, data, alt=PICTURES.get(name, name))] for name, data in images.items()},
         short=short,
         every=every if len(every.rows) > MOST_INFLUENCERS else None,
         losing=table_losing(results),
@@ -81,11 +80,6 @@ def list_metrics(results: Row) -> list[tuple[str, str]]:
         ("Exposed users", format_count(totals["exposed_users"])),
         ("Control users", format_count(totals["control_users"])),
     ]
-
-
-def _make_picture(name: str, data: bytes) -> dict[str, str]:
-    uri = "data:image/png;base64," + base64.b64encode(data).decode("ascii")
-    return {"name": name, "alt": PICTURES.get(name, name), "uri": uri}
 
 
 def _group_statements(results: Row) -> list[dict[str, Any]]:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
-from math import ceil, floor
+
+from influbayes.gate.wording import say_probability as say_probability
 
 # One word for each band of `gate.thresholds.CUTS` (0.05, 0.20, 0.80, 0.95, 0.99); the middle band makes no claim.
 WORDS = ("very probably not", "probably not", "cannot be told", "probably", "very probably", "almost certainly")
@@ -20,37 +21,6 @@ _COLUMN_WORDS = {
     "Creator_ID": "creator",
 }
 _PLURALS = {"Influencer_Tier": "tiers", "Audience_Region": "regions", "Creator_ID": "creators"}
-
-
-def say_probability(value: float, *, at_least: float | None = None, at_most: float | None = None) -> str:
-    """Return a probability as percent: "97 %", "99.4 %", "above 99.9 %", "below 0.1 %"; never 0 % or 100 %.
-
-    `at_least` and `at_most` are one-sided bounds, given where few draws lie on one side; the text then claims no more
-    than the bound supports.
-    """
-    if value > 0.5 and at_least is not None:
-        return f"above {_floor_percent(_clamp(at_least))} %"
-    if value < 0.5 and at_most is not None:
-        return f"below {_ceil_percent(_clamp(at_most))} %"
-    if value >= 0.999:
-        return "above 99.9 %"
-    if value <= 0.001:
-        return "below 0.1 %"
-    if 0.01 <= value < 0.985:
-        return f"{100 * value:.0f} %"
-    return f"{min(max(100 * value, 0.1), 99.9):.1f} %"
-
-
-def _clamp(bound: float) -> float:
-    return min(max(bound, 0.001), 0.999)
-
-
-def _floor_percent(probability: float) -> str:
-    return f"{floor(probability * 1000 + 1e-9) / 10:.1f}"
-
-
-def _ceil_percent(probability: float) -> str:
-    return f"{ceil(probability * 1000 - 1e-9) / 10:.1f}"
 
 
 def say_ratio(value: float) -> str:

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from influbayes.errors import DataRefused
 from influbayes.tables.cells import TextColumn
 from influbayes.tables.fees import read_fees
 from influbayes.tables.numbers import read_numbers
-from influbayes.tables.problems import Problem, compose_problem, list_values, sort_problems
+from influbayes.tables.problems import Problem, compose_problem, list_values
 from influbayes.tables.records import Records
+from influbayes.tables.refusals import refuse_if_any
 from influbayes.tables.sources import read_records
 
 
@@ -64,7 +64,7 @@ def read_cell_table(
     factors = [name for name in list(levels)[:2] if name in headers]
     wanted = [*amounts, *counts]
     problems = [*records.problems, *_miss_columns(records, headers, list(levels)[:1], wanted, optional=optional)]
-    _refuse(problems)
+    refuse_if_any(problems)
     labels, said = _read_labels(records, headers, factors, levels)
     problems += said
     columns: dict[str, Mapping[str, float]] = {}
@@ -75,15 +75,9 @@ def read_cell_table(
         columns[name] = {label: float(v) for label, v in zip(labels, values, strict=True) if np.isfinite(v)}
     if complete:
         problems += _miss_rows(records, labels, factors, levels)
-    _refuse(problems)
+    refuse_if_any(problems)
     notices = tuple(problem for problem in (*records.notices, *problems) if problem.rule != "refuse")
     return CellTable(file=records.file, columns=columns, notices=notices)
-
-
-def _refuse(problems: Sequence[Problem]) -> None:
-    refused = [problem for problem in problems if problem.rule == "refuse"]
-    if refused:
-        raise DataRefused(sort_problems(refused))
 
 
 def _miss_columns(

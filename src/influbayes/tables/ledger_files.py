@@ -20,8 +20,9 @@ from influbayes.tables.dates import read_dates
 from influbayes.tables.headers import Headers, find_columns
 from influbayes.tables.labels import clean_label, read_labels
 from influbayes.tables.numbers import read_numbers
-from influbayes.tables.problems import Problem, Unit, compose_problem
-from influbayes.tables.records import Flaw, Records
+from influbayes.tables.problems import Problem, Unit
+from influbayes.tables.records import Records
+from influbayes.tables.refusals import set_flaws_aside
 from influbayes.tables.rows import find_totals, warn_repeats
 from influbayes.tables.sources import read_records
 
@@ -100,40 +101,14 @@ def read_table(path: Path, name: str, *, mapping: Mapping[str, str], today: date
     headers = search.find(records.header, file=records.file, line=records.header_line, unit=records.unit)
     table = RawTable(name=name, file=records.file, rows_read=len(records.lines))
     table.found += [*records.notices, *records.problems, *headers.problems, *headers.notices]
-    records, places = _leave_flaws_out(table, records, search.place(headers))
+    records, places, refused = set_flaws_aside(records, search.place(headers))
+    table.found += refused
     records = _leave_totals_out(table, records, places)
     table.found += _say_repeats(records, name)
     for column, place in places.items():
         table.texts[column] = records.take_column(place, column)
     _convert(table, TABLES[name], records.lines, today)
     return table
-
-
-def _leave_flaws_out(table: RawTable, records: Records, places: Mapping[str, int]) -> tuple[Records, dict[str, int]]:
-    """Refuse what a workbook or a typed file holds that is no cell of a table; return what can still be looked at."""
-    names = {place: name for name, place in places.items()}
-    flaws = [flaw for flaw in records.flaws if flaw.place in names]
-    table.found += [_refuse_flaw(records, flaw, names[flaw.place]) for flaw in flaws]
-    flawed = [line for flaw in flaws for line in flaw.lines]
-    spoiled = {flaw.place for flaw in flaws if not flaw.lines}
-    kept = ~np.isin(records.lines, flawed)
-    return records.keep_rows(kept), {name: place for name, place in places.items() if place not in spoiled}
-
-
-def _refuse_flaw(records: Records, flaw: Flaw, name: str) -> Problem:
-    return compose_problem(
-        flaw.code,
-        "refuse",
-        file=records.file,
-        column=records.header[flaw.place].strip(),
-        what=flaw.what,
-        lines=flaw.lines,
-        value=flaw.value,
-        example=flaw.example,
-        why=flaw.why,
-        remedy=flaw.remedy.format(name=name),
-        unit=records.unit,
-    )
 
 
 def _leave_totals_out(table: RawTable, records: Records, places: Mapping[str, int]) -> Records:

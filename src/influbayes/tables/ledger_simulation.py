@@ -1,7 +1,6 @@
 """Simulated ledgers with a stated truth: influencers who really differ, their posts, users, orders and payouts.
 
-Takes sizes, a seed and optionally a truth; makes the four tables, their CSV text and the truth as TOML. Some users buy
-nothing, some influencers have a control audience that was not exposed. Knows no model.
+Takes sizes, a seed and optionally a truth; makes the four tables, their CSV text and the truth as TOML. Knows no model.
 """
 
 from __future__ import annotations
@@ -13,35 +12,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from influbayes.errors import UsageError
+from influbayes.tables.cells import BoolArray, FloatArray, IntArray
+from influbayes.tables.simulated_audiences import Audience, make_tracking, simulate_audiences
+from influbayes.tables.simulated_people import simulate_people, simulate_posts
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 Rng = np.random.Generator
 
-FIRST_DAY = np.datetime64("2026-01-05")
-DAYS = 170
-LAST_POST = 150
 MOST_USERS = 5_000_000
-CATEGORIES = ("Beauty", "Fitness", "Food", "Travel")
-GENDERS = ("Female", "Male", "Other")
-GENDER_SHARES = (0.48, 0.42, 0.10)
-PLATFORMS = ("Instagram", "TikTok", "YouTube")
-TYPES = ("Mega", "Macro", "Micro")
-TYPE_SHARES = (0.15, 0.35, 0.50)
-TYPE_FOLLOWERS = (1_800_000, 320_000, 45_000)
-TYPE_AUDIENCE = (2.0, 1.2, 0.6)  # exposed users, relative
-PRODUCTS = ("Protein", "Shaker", "Vitamins")
-SOURCES = PLATFORMS
 POST_PAID_SHARE = 0.6
-CONTROL_SHARE = 0.4  # of all users
-TWICE_EXPOSED, BOTH_GROUPS, REFUNDED, TOO_EARLY = 0.03, 0.005, 0.01, 0.01
-EXTRA_ORDERS = 0.3  # mean of a Poisson: orders of a buyer beyond the first
-AUDIENCE_SD, PAYOUT_SD = 0.5, 0.45
-MEAN_LAG_DAYS = 12.0
+PAYOUT_SD = 0.45
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,16 +61,6 @@ class SimulatedLedger:
     returns: pd.DataFrame
     truth: LedgerTruth
     seed: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Audience:
-    """Users of one group: the influencer of each, its user number, whether it bought, what it spent, orders."""
-
-    owner: IntArray
-    user: IntArray
-    orders: IntArray
-    revenue: FloatArray
 
 
 def simulate_ledger(
@@ -132,11 +104,11 @@ def simulate_ledger(
     _require_sizes(influencers, users, campaigns, seed)
     _require_truth(truth)
     people_rng, truth_rng, order_rng, payout_rng = np.random.default_rng(seed).spawn(4)
-    people = _simulate_people(influencers, people_rng)
-    posts = _simulate_posts(people, people_rng)
+    people = simulate_people(influencers, people_rng)
+    posts = simulate_posts(people, people_rng)
     returns = _draw_returns(people, truth, truth_rng)
-    exposed, control = _simulate_audiences(people, returns, users, truth, order_rng)
-    tracking = _make_tracking(people, posts, exposed, control, campaigns, order_rng)
+    exposed, control = simulate_audiences(people, returns, users=users, value_cv=truth.value_cv, rng=order_rng)
+    tracking = make_tracking(people, posts, exposed=exposed, control=control, campaigns=campaigns, rng=order_rng)
     payouts = _simulate_payouts(people, posts, exposed, returns, truth, payout_rng)
     return SimulatedLedger(
         influencers=people,
@@ -168,54 +140,6 @@ def _require_truth(truth: LedgerTruth) -> None:
         raise UsageError("Rates lie between 0 and 1, order_value and roas above 0, spreads from 0 to 5.")
 
 
-def _name_rows(letter: str, count: int) -> list[str]:
-    width = len(str(count))
-    return [f"{letter}{number:0{width}d}" for number in range(1, count + 1)]
-
-
-def _simulate_people(count: int, rng: Rng) -> pd.DataFrame:
-    ids = _name_rows("i", count)
-    kind = rng.choice(len(TYPES), size=count, p=TYPE_SHARES)
-    followers = np.rint(np.array(TYPE_FOLLOWERS)[kind] * np.exp(0.3 * rng.standard_normal(count))).astype(np.int64)
-    return pd.DataFrame(
-        {
-            "id": ids,
-            "name": [f"Creator {name[1:]}" for name in ids],
-            "category": rng.choice(CATEGORIES, size=count),
-            "gender": rng.choice(GENDERS, size=count, p=GENDER_SHARES),
-            "follower_count": followers,
-            "platform": rng.choice(PLATFORMS, size=count),
-            "influencer_type": np.array(TYPES)[kind],
-        }
-    )
-
-
-def _simulate_posts(people: pd.DataFrame, rng: Rng) -> pd.DataFrame:
-    """Return one to five posts an influencer, in order of date; the first in the first 40 days."""
-    counts = 1 + rng.binomial(4, 0.45, size=len(people))
-    owner = np.repeat(np.arange(len(people)), counts)
-    first = np.zeros(len(owner), dtype=np.bool_)
-    first[np.concatenate([[0], np.cumsum(counts)[:-1]])] = True
-    day = np.where(first, rng.integers(0, 40, size=len(owner)), rng.integers(0, LAST_POST, size=len(owner)))
-    reach = np.rint(people["follower_count"].to_numpy()[owner] * rng.beta(4, 12, size=len(owner))).astype(np.int64)
-    engaged = rng.binomial(reach, rng.beta(6, 120, size=len(owner)))
-    comments = rng.binomial(engaged, 0.06)
-    posts = pd.DataFrame(
-        {
-            "influencer_id": people["id"].to_numpy()[owner],
-            "platform": people["platform"].to_numpy()[owner],
-            "date": (FIRST_DAY + day).astype(str),
-            "url": "",
-            "reach": reach,
-            "likes": engaged - comments,
-            "comments": comments,
-            "owner": owner,
-        }
-    ).sort_values(["date", "influencer_id", "reach"], kind="stable", ignore_index=True)
-    posts["url"] = [f"post/{name}" for name in _name_rows("", len(posts))]
-    return posts
-
-
 def _draw_returns(people: pd.DataFrame, truth: LedgerTruth, rng: Rng) -> pd.DataFrame:
     """Return the true rates and order values of each influencer, rounded as the truth file states them."""
     count = len(people)
@@ -241,101 +165,8 @@ def _logistic(eta: FloatArray) -> FloatArray:
     return np.asarray(1 / (1 + np.exp(-eta)), dtype=np.float64)
 
 
-def _simulate_audiences(
-    people: pd.DataFrame, returns: pd.DataFrame, users: int, truth: LedgerTruth, rng: Rng
-) -> tuple[_Audience, _Audience]:
-    """Return the exposed and the control users, each with what it bought."""
-    kind = people["influencer_type"].map(dict(zip(TYPES, TYPE_AUDIENCE, strict=True))).to_numpy(np.float64)
-    weights = np.asarray(kind * np.exp(AUDIENCE_SD * rng.standard_normal(len(people))), dtype=np.float64)
-    controls = round(users * CONTROL_SHARE)
-    shared = round(BOTH_GROUPS * users)
-    exposed = _share_out(users - controls, weights, rng)
-    again = rng.permutation(users - controls)[: round(TWICE_EXPOSED * (users - controls))]
-    owner = np.concatenate([exposed, rng.integers(0, len(people), size=len(again))])
-    user = np.concatenate([np.arange(users - controls), again])
-    control_user = np.arange(users - controls, users)
-    control_user[:shared] = rng.permutation(users - controls)[:shared]
-    control_owner = _share_out(controls, weights, rng)
-    rates, control_rates = returns["conversion"].to_numpy(), returns["control_conversion"].to_numpy()
-    value, base = returns["spend_per_buyer"].to_numpy(), returns["control_spend"].to_numpy()
-    return (
-        _let_buy(owner, user, rates[owner], value[owner], truth, rng),
-        _let_buy(control_owner, control_user, control_rates[control_owner], base[control_owner], truth, rng),
-    )
-
-
-def _share_out(users: int, weights: FloatArray, rng: Rng) -> IntArray:
-    """Return the influencer of each user: one each, the rest unequally, in random order."""
-    counts = 1 + rng.multinomial(users - len(weights), weights / weights.sum())
-    return rng.permutation(np.repeat(np.arange(len(weights)), counts)).astype(np.int64)
-
-
-def _let_buy(
-    owner: IntArray, user: IntArray, rate: FloatArray, value: FloatArray, truth: LedgerTruth, rng: Rng
-) -> _Audience:
-    buys = rng.random(len(owner)) < rate
-    sd = np.sqrt(np.log1p(truth.value_cv**2))
-    spent = value * np.exp(sd * rng.standard_normal(len(owner)) - sd**2 / 2)
-    orders = 1 + rng.poisson(EXTRA_ORDERS, size=len(owner))
-    return _Audience(
-        owner=owner,
-        user=user,
-        orders=np.where(buys, orders, 0).astype(np.int64),
-        revenue=np.where(buys, np.maximum(np.round(spent, 2), 0.01), 0.0),
-    )
-
-
-def _make_tracking(
-    people: pd.DataFrame, posts: pd.DataFrame, exposed: _Audience, control: _Audience, campaigns: int, rng: Rng
-) -> pd.DataFrame:
-    names = _name_rows("u", int(max(exposed.user.max(), control.user.max())) + 1)
-    frames = [
-        _describe_rows(people, part, group, day, names, campaigns, rng)
-        for part, group, day in (
-            (exposed, 1, _place_after_posts(posts, exposed.owner, rng)),
-            (control, 0, rng.integers(0, DAYS, size=len(control.owner))),
-        )
-    ]
-    table = pd.concat(frames, ignore_index=True)
-    return table.sort_values(["date", "user_id", "influencer_id"], kind="stable", ignore_index=True)
-
-
-def _place_after_posts(posts: pd.DataFrame, owner: IntArray, rng: Rng) -> IntArray:
-    """Return the day of each exposed user: a few days after some post of its influencer, rarely before the first."""
-    order = np.argsort(posts["owner"].to_numpy(), kind="stable")
-    day = (posts["date"].to_numpy().astype("datetime64[D]") - FIRST_DAY).astype(np.int64)[order]
-    counts = np.bincount(posts["owner"], minlength=int(owner.max()) + 1)
-    start = np.concatenate([[0], np.cumsum(counts)[:-1]])
-    chosen = start[owner] + np.floor(rng.random(len(owner)) * counts[owner]).astype(np.int64)
-    after = day[chosen] + np.floor(rng.exponential(MEAN_LAG_DAYS, size=len(owner))).astype(np.int64)
-    early = rng.random(len(owner)) < TOO_EARLY
-    return np.asarray(np.where(early, 0, np.minimum(after, DAYS - 1)), dtype=np.int64)
-
-
-def _describe_rows(
-    people: pd.DataFrame, part: _Audience, group: int, day: IntArray, names: list[str], campaigns: int, rng: Rng
-) -> pd.DataFrame:
-    count = len(part.owner)
-    bought = part.orders > 0
-    own = people["platform"].to_numpy()[part.owner]
-    source = np.where(rng.random(count) < 0.75, own, rng.choice(SOURCES, size=count))
-    return pd.DataFrame(
-        {
-            "source": source,
-            "campaign": np.array(_name_rows("Campaign ", campaigns))[rng.integers(0, campaigns, size=count)],
-            "influencer_id": people["id"].to_numpy()[part.owner],
-            "user_id": np.array(names, dtype=object)[part.user],
-            "product": np.where(bought, rng.choice(PRODUCTS, size=count), ""),
-            "date": (FIRST_DAY + day).astype(str),
-            "orders": part.orders,
-            "revenue": part.revenue,
-            "group": group,
-        }
-    )
-
-
 def _simulate_payouts(
-    people: pd.DataFrame, posts: pd.DataFrame, exposed: _Audience, returns: pd.DataFrame, truth: LedgerTruth, rng: Rng
+    people: pd.DataFrame, posts: pd.DataFrame, exposed: Audience, returns: pd.DataFrame, truth: LedgerTruth, rng: Rng
 ) -> pd.DataFrame:
     """Return payouts near what the median influencer would earn back; the last influencer was paid nothing."""
     count = len(people)
@@ -357,7 +188,7 @@ def _simulate_payouts(
 
 
 def _split_some(
-    rows: list[tuple[str, str, float, int, float]], made: IntArray, by_post: npt.NDArray[np.bool_]
+    rows: list[tuple[str, str, float, int, float]], made: IntArray, by_post: BoolArray
 ) -> list[tuple[str, str, float, int, float]]:
     """Pay every fifth influencer with several posts in two parts."""
     split: list[tuple[str, str, float, int, float]] = []
@@ -370,7 +201,7 @@ def _split_some(
 
 
 def _finish_returns(
-    people: pd.DataFrame, returns: pd.DataFrame, exposed: _Audience, payouts: pd.DataFrame
+    people: pd.DataFrame, returns: pd.DataFrame, exposed: Audience, payouts: pd.DataFrame
 ) -> pd.DataFrame:
     reached = np.bincount(exposed.owner, minlength=len(people))
     paid = payouts.groupby("influencer_id")["total_payout"].sum().reindex(people["id"]).to_numpy(np.float64)

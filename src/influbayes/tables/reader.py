@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from influbayes.errors import DataRefused, UsageError
+from influbayes.errors import UsageError
 from influbayes.tables.cells import BoolArray, FloatArray, TextColumn
 from influbayes.tables.dates import DateArray, read_dates
 from influbayes.tables.digest import digest_table
@@ -22,8 +22,9 @@ from influbayes.tables.headers import Headers, find_columns
 from influbayes.tables.labels import read_labels, read_outcome
 from influbayes.tables.numbers import Kind, read_numbers
 from influbayes.tables.posts import PostColumns, PostsTable
-from influbayes.tables.problems import Problem, Unit, compose_problem, sort_problems
-from influbayes.tables.records import Flaw, Records
+from influbayes.tables.problems import Problem, Unit, sort_problems
+from influbayes.tables.records import Records
+from influbayes.tables.refusals import refuse_if_any, set_flaws_aside
 from influbayes.tables.rows import (
     find_totals,
     judge_tiers,
@@ -133,7 +134,7 @@ def read_posts(
     _locate_columns(reading, search)
     _convert_columns(reading, today or date.today())
     rejected = _check_rows(reading)
-    _refuse_if_any(reading.found)
+    refuse_if_any(reading.found)
     return _finish(reading, rejected)
 
 
@@ -149,8 +150,8 @@ def _locate_columns(reading: _Reading, search: _Wanted) -> None:
     records, columns = reading.records, reading.columns
     headers = search.find(records.header, file=records.file, line=records.header_line, unit=records.unit)
     reading.found += [*headers.problems, *headers.notices]
-    spoiled = _leave_out_flaws(reading, headers.positions)
-    places = {name: place for name, place in headers.positions.items() if place not in spoiled}
+    reading.records, places, refused = set_flaws_aside(records, headers.positions)
+    reading.found += refused
     numeric = [places[name] for name in (*columns.outcomes, *columns.numeric, FEE, REVENUE) if name in places]
     worded = [place for place in range(len(records.header)) if place not in numeric]
     totals, said = find_totals(reading.records, worded, numeric) if len(reading.records.lines) else (set(), [])
@@ -158,33 +159,6 @@ def _locate_columns(reading: _Reading, search: _Wanted) -> None:
     _leave_out(reading, totals)
     for name, place in places.items():
         reading.texts[name] = reading.records.take_column(place, name)
-
-
-def _leave_out_flaws(reading: _Reading, positions: Mapping[str, int]) -> set[int]:
-    """Refuse the flaws of columns in use; leave their rows out, and return the columns that cannot be read at all."""
-    names = {place: name for name, place in positions.items()}
-    flaws = [flaw for flaw in reading.records.flaws if flaw.place in names]
-    reading.found += [_report_flaw(reading.records, flaw, names[flaw.place]) for flaw in flaws]
-    lines = {line for flaw in flaws for line in flaw.lines}
-    if lines:
-        _leave_out(reading, set(np.flatnonzero(np.isin(reading.records.lines, list(lines))).tolist()))
-    return {flaw.place for flaw in flaws if not flaw.lines}
-
-
-def _report_flaw(records: Records, flaw: Flaw, name: str) -> Problem:
-    return compose_problem(
-        flaw.code,
-        "refuse",
-        file=records.file,
-        column=records.header[flaw.place].strip(),
-        what=flaw.what,
-        lines=flaw.lines,
-        value=flaw.value,
-        example=flaw.example,
-        why=flaw.why,
-        remedy=flaw.remedy.format(name=name),
-        unit=records.unit,
-    )
 
 
 def _leave_out(reading: _Reading, rows: set[int]) -> None:
@@ -246,12 +220,6 @@ def _check_trials(reading: _Reading) -> BoolArray:
     rejected, said = reject_without_trials(texts[trials], numbers[trials])
     reading.found += said
     return rejected
-
-
-def _refuse_if_any(found: list[Problem]) -> None:
-    refused = [problem for problem in found if problem.rule == "refuse"]
-    if refused:
-        raise DataRefused(sort_problems(refused))
 
 
 def _finish(reading: _Reading, rejected: BoolArray) -> PostsTable:

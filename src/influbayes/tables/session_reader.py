@@ -19,8 +19,9 @@ from influbayes.tables.digest import digest_table
 from influbayes.tables.headers import Headers, find_columns
 from influbayes.tables.labels import read_labels, read_outcome
 from influbayes.tables.numbers import read_numbers
-from influbayes.tables.problems import Problem, Unit, compose_problem, sort_problems
-from influbayes.tables.records import Flaw, Records
+from influbayes.tables.problems import Problem, Unit, sort_problems
+from influbayes.tables.records import Records
+from influbayes.tables.refusals import refuse_if_any, set_flaws_aside
 from influbayes.tables.session_quality import account_quality
 from influbayes.tables.session_rows import (
     Clock,
@@ -108,11 +109,11 @@ def read_sessions(source: str | Path, *, mapping: Mapping[str, str] | None = Non
     records = read_records(source, lambda header: set(search.find(header).positions.values()))
     reading = _Reading(records=records, found=[*records.notices, *records.problems])
     _locate_columns(reading, search)
-    _refuse_if_any(reading.found)
+    refuse_if_any(reading.found)
     _convert_columns(reading)
-    _refuse_if_any(reading.found)
+    refuse_if_any(reading.found)
     rejected = _check_rows(reading)
-    _refuse_if_any(reading.found)
+    refuse_if_any(reading.found)
     return _finish(reading, rejected)
 
 
@@ -121,29 +122,10 @@ def _locate_columns(reading: _Reading, search: _Search) -> None:
     records = reading.records
     headers = search.find(records.header, file=records.file, line=records.header_line, unit=records.unit)
     reading.found += [*headers.problems, *headers.notices]
-    names = {place: name for name, place in headers.positions.items()}
-    flaws = [flaw for flaw in records.flaws if flaw.place in names]
-    reading.found += [_report_flaw(records, flaw, names[flaw.place]) for flaw in flaws]
-    spoiled = {flaw.place for flaw in flaws if not flaw.lines}
-    for name, place in headers.positions.items():
-        if place not in spoiled:
-            reading.texts[name] = records.take_column(place, name)
-
-
-def _report_flaw(records: Records, flaw: Flaw, name: str) -> Problem:
-    return compose_problem(
-        flaw.code,
-        "refuse",
-        file=records.file,
-        column=records.header[flaw.place].strip(),
-        what=flaw.what,
-        lines=flaw.lines,
-        value=flaw.value,
-        example=flaw.example,
-        why=flaw.why,
-        remedy=flaw.remedy.format(name=name),
-        unit=records.unit,
-    )
+    reading.records, places, refused = set_flaws_aside(records, headers.positions)
+    reading.found += refused
+    for name, place in places.items():
+        reading.texts[name] = reading.records.take_column(place, name)
 
 
 def _convert_columns(reading: _Reading) -> None:
@@ -194,12 +176,6 @@ def _make_clock(reading: _Reading) -> Clock:
     end = reading.times.get(END, np.full(len(event), np.datetime64("NaT", "s")))
     column = reading.texts.get(END if END in reading.texts else EVENT, reading.texts[EVENT])
     return Clock(column=column, event=event, start=start, end=end)
-
-
-def _refuse_if_any(found: list[Problem]) -> None:
-    refused = [problem for problem in found if problem.rule == "refuse"]
-    if refused:
-        raise DataRefused(sort_problems(refused))
 
 
 def _finish(reading: _Reading, rejected: BoolArray) -> SessionsTable:
