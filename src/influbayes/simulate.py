@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from influbayes.entry.running import run_entry
 from influbayes.errors import OutputError
 from influbayes.reporting.whole_files import write_files
+from influbayes.tables.files import name_place
 
 if TYPE_CHECKING:
     from influbayes.tables.simulate import SimulatedPosts
@@ -123,9 +124,9 @@ def _write_ledger(arguments: argparse.Namespace) -> str:
     texts = {out / name: text for name, text in render_ledger(simulated).items()}
     _make_folder(out, texts, overwrite=arguments.overwrite)
     _write_whole(texts, overwrite=arguments.overwrite)
-    rows = len(simulated.tracking_data)
+    rows, shown = len(simulated.tracking_data), out if out.name else name_place(out)
     return (
-        f"Wrote {out}: {len(simulated.influencers):,} simulated influencers, {rows:,} rows of users and orders (seed "
+        f"Wrote {shown}: {len(simulated.influencers):,} simulated influencers, {rows:,} rows of users and orders (seed "
         f"{simulated.seed}), and truth.toml, what they were made from.\n"
         f"Next: influbayes roas {out}"
     )
@@ -145,7 +146,7 @@ def _make_folder(out: Path, texts: Mapping[Path, str], *, overwrite: bool) -> No
 def _name_truth(out: Path) -> Path:
     """Return the file of the truth beside a table: posts.csv -> posts_truth.toml."""
     if not out.name:
-        raise OutputError(f"{str(out)!r} is a folder. Give a file: --out posts.csv.")
+        raise OutputError(f"{name_place(out)} is a folder. Give a file: --out posts.csv.")
     return out.with_name(f"{out.stem}_truth.toml")
 
 

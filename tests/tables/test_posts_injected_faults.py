@@ -542,7 +542,7 @@ WHOLE: dict[str, tuple[str, Injector]] = {
     "renamed workbook": ("IB-D06", encode_as(lambda text: b"PK\x03\x04" + text.encode())),
     "empty file": ("IB-D07", encode_as(lambda text: b"")),
     "header only": ("IB-D07", cut_rows),
-    "compressed text": ("IB-D06", encode_as(lambda text: gzip.compress(text.encode()))),
+    "compressed text": ("IB-D08", encode_as(lambda text: gzip.compress(text.encode()))),
 }
 TEXT_REFUSED: dict[str, tuple[str, Injector]] = {**WHOLE, "columns swapped": ("IB-D34", plant_swapped_views)}
 

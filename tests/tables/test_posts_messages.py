@@ -50,7 +50,7 @@ TABLES: dict[str, str | bytes] = {
     "D06-pdf": "%PDF-1.7\n",
     "D06-xlsx": b"PK\x03\x04\x14\x00[Content_Types].xml",
     "D06-zip": b"PK\x03\x04\x14\x00posts.csv",
-    "D06-gzip": b"\x1f\x8b\x08",
+    "D08-gzip": b"\x1f\x8b\x08",
     "D06-parquet": b"PAR1\x15",
     "D06-sqlite": b"SQLite format 3\x00",
     "D06-json": '[{"Converted": 1}]',
@@ -168,7 +168,8 @@ def test_other_kinds_of_file_are_named(signature: bytes, what: str, remedy: str,
     path.write_bytes(signature + b"rest")
     with pytest.raises(DataRefused) as refusal:
         read_posts(path)
-    assert str(refusal.value) == f"IB-D06 posts.csv: this is {what}, not a CSV file. {remedy} Nothing was fitted."
+    code = "IB-D08" if remedy.startswith("Unpack") else "IB-D06"
+    assert str(refusal.value) == f"{code} posts.csv: this is {what}, not a CSV file. {remedy} Nothing was fitted."
 
 
 def test_xml_is_named(tmp_path: Path) -> None:

@@ -19,16 +19,18 @@ from influbayes.tables.problems import Problem, compose_problem, list_values, qu
 LONGEST_PATH = 200
 START = 4096  # bytes looked at
 
+UNPACK = "Unpack it and give the CSV file inside."
+
 # Signature, what the file is, what to do. Checked before anything is decoded.
 SIGNATURES: tuple[tuple[bytes, str, str], ...] = (
     (b"%PDF-", "a PDF document", "Export the table itself as CSV."),
     (b"PK\x05\x06", "a zip archive without content", "Give the CSV file itself."),
-    (b"\x1f\x8b", "a file compressed with gzip", "Unpack it and give the CSV file inside."),
-    (b"BZh", "a file compressed with bzip2", "Unpack it and give the CSV file inside."),
-    (b"\xfd7zXZ\x00", "a file compressed with xz", "Unpack it and give the CSV file inside."),
-    (b"\x28\xb5\x2f\xfd", "a file compressed with zstd", "Unpack it and give the CSV file inside."),
-    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", "Unpack it and give the CSV file inside."),
-    (b"Rar!", "a RAR archive", "Unpack it and give the CSV file inside."),
+    (b"\x1f\x8b", "a file compressed with gzip", UNPACK),
+    (b"BZh", "a file compressed with bzip2", UNPACK),
+    (b"\xfd7zXZ\x00", "a file compressed with xz", UNPACK),
+    (b"\x28\xb5\x2f\xfd", "a file compressed with zstd", UNPACK),
+    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", UNPACK),
+    (b"Rar!", "a RAR archive", UNPACK),
     (b"PAR1", "a Parquet file", "Rename it to end in .parquet, or export it as CSV."),
     (b"ARROW1", "an Arrow file", "Export it as CSV or Parquet."),
     (b"SQLite format 3\x00", "an SQLite database", 'Ask it for the posts: "sql:FILE::SELECT ...".'),
@@ -53,6 +55,12 @@ TEXT_ENDINGS = frozenset((".csv", ".tsv", ".tab", ".txt"))
 KIND_NAMES = {"parquet": "a Parquet file", "xlsx": "an Excel workbook"}
 
 
+def name_place(path: Path) -> str:
+    """Return the bare name of a file or folder as messages show it; of "." and ".." the name of the folder meant."""
+    name = path.name
+    return (name if name not in ("", "..") else path.resolve().name) or str(path)
+
+
 def check_path(path: Path) -> str:
     """Return the bare name of an ordinary file that can be read.
 
@@ -61,7 +69,7 @@ def check_path(path: Path) -> str:
     DataRefused
         There is no such file, it is a folder or a pipe, or it cannot be read (IB-D00).
     """
-    file = path.name or str(path)
+    file = name_place(path)
     try:
         fault = _find_path_fault(path)
     except (OSError, ValueError) as error:  # ValueError: a name that no file can have
@@ -86,7 +94,7 @@ def find_kind(path: Path, file: str) -> str:
     Raises
     ------
     DataRefused
-        The file is something else (IB-D06), or its ending names another kind than its bytes (IB-D06).
+        The file is something else (IB-D06) or compressed (IB-D08), or its ending names another kind than its bytes.
     """
     start = read_start(path, file)
     kind = "parquet" if start.startswith(PARQUET_START) else "xlsx" if _is_workbook(path, start) else "text"
@@ -163,7 +171,8 @@ def _refuse_other_kinds(path: Path, start: bytes, file: str, *, wanted: str) -> 
     kind = _name_kind(path, start)
     if kind:
         what, remedy = kind
-        raise refuse_file("IB-D06", file, f"this is {what}, not {wanted}", remedy)
+        packed = remedy == UNPACK and (not start.startswith(ZIP_START) or bool(_list_archive(path)))
+        raise refuse_file("IB-D08" if packed else "IB-D06", file, f"this is {what}, not {wanted}", remedy)
 
 
 def _name_kind(path: Path, start: bytes) -> tuple[str, str] | None:
@@ -191,7 +200,7 @@ def _name_archive(path: Path, start: bytes) -> tuple[str, str]:
         return "an Excel workbook", "Rename it to end in .xlsx, or save the sheet as CSV UTF-8."
     if b"[Content_Types].xml" in start:
         return "a damaged Office document", "Save it again, or the sheet as CSV UTF-8."
-    return "a zip archive", "Unpack it and give the CSV file inside."
+    return "a zip archive", UNPACK
 
 
 def _is_workbook(path: Path, start: bytes) -> bool:

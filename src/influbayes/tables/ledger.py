@@ -17,6 +17,7 @@ import pandas as pd
 
 from influbayes.errors import DataRefused, UsageError
 from influbayes.tables.digest import digest_table
+from influbayes.tables.files import name_place
 from influbayes.tables.ledger_checks import check_money, check_orders, check_payouts
 from influbayes.tables.ledger_files import TABLES, RawTable, read_table
 from influbayes.tables.ledger_keys import code_ids, judge_ids, match_ids
@@ -100,7 +101,7 @@ def _find_files(folder: Path) -> tuple[dict[str, Path], list[Problem]]:
     if not folder.is_dir():
         what = "is not a folder" if folder.exists() else "no such folder"
         remedy = f"Give the folder that holds {', '.join(f'{name}.csv' for name in TABLE_NAMES)}."
-        raise DataRefused([compose_problem("IB-D14", "refuse", file=folder.name, what=what, remedy=remedy)])
+        raise DataRefused([compose_problem("IB-D14", "refuse", file=name_place(folder), what=what, remedy=remedy)])
     paths: dict[str, Path] = {}
     missing: list[Problem] = []
     for name in TABLE_NAMES:
@@ -118,7 +119,7 @@ def _refuse_missing(folder: Path, name: str) -> Problem:
         "IB-D14",
         "refuse",
         file=f"{name}.csv",
-        what=f"file not found in {quote_value(folder.name)}",
+        what=f"file not found in {quote_value(name_place(folder))}",
         why=f"A ledger needs all four tables. Found: {there}.",
         remedy="Put the table there under this name.",
     )
@@ -155,7 +156,7 @@ def _finish(place: Path, raw: Mapping[str, RawTable], found: list[Problem], *, i
     _refuse_if_any(found)
     unknown = (posts["influencer"] < 0).to_numpy()
     return Ledger(
-        folder=place.resolve().name,
+        folder=name_place(place.resolve()),
         influencers=influencers,
         posts=posts.loc[~unknown].sort_values(["influencer_id", "day", "url", "line"], ignore_index=True),
         orders=orders,

@@ -18,6 +18,7 @@ from influbayes.tables.problems import Problem, quote_value
 
 Kind = Literal["count", "number", "money"]
 
+COMMA_DELIMITERS = frozenset((";", "\t"))  # files split by these may have decimal commas
 LARGEST = 1e12  # above this a "count" is an id, and float64 no longer holds sums of squares well
 
 # Each pattern can match a text in one way only, so that long cells take time in proportion to their length.
@@ -115,17 +116,17 @@ def _read_carefully(column: TextColumn, kind: Kind) -> _Reading:
         else:
             reading.faults[i] = "IB-D19"
     _read_styled(reading, texts, candidates, column.delimiter)
-    if column.delimiter == ";":
-        _refuse_unclear_commas(reading, texts, kind)
+    if column.delimiter in COMMA_DELIMITERS:
+        _refuse_unclear_commas(reading, texts, kind, column.delimiter)
     _refuse_unclear_points(reading, texts, kind)
     return reading
 
 
 def _read_styled(reading: _Reading, texts: list[str], candidates: list[int], delimiter: str) -> None:
-    styles = (*WITH_POINT, POINT_GROUPS, *(WITH_COMMA if delimiter == ";" else ()))
+    styles = (*WITH_POINT, POINT_GROUPS, *(WITH_COMMA if delimiter in COMMA_DELIMITERS else ()))
     fits = {style: [i for i in candidates if style.fits(texts[i])] for style in styles}
     best = max(styles, key=lambda style: len(fits[style]))
-    if delimiter != ";" and best is POINT_GROUPS and any("," in texts[i] for i in fits[best]):
+    if delimiter not in COMMA_DELIMITERS and best is POINT_GROUPS and any("," in texts[i] for i in fits[best]):
         fits[best] = [i for i in fits[best] if "," not in texts[i]]
     readable = {i for found in fits.values() for i in found}
     for i in candidates:
@@ -137,9 +138,14 @@ def _read_styled(reading: _Reading, texts: list[str], candidates: list[int], del
         reading.style, reading.restyled = best, fits[best]
 
 
-def _refuse_unclear_commas(reading: _Reading, texts: list[str], kind: Kind) -> None:
-    """In a file split by semicolons a comma may be the decimal mark: 1,234 needs another cell that decides."""
+def _refuse_unclear_commas(reading: _Reading, texts: list[str], kind: Kind, delimiter: str) -> None:
+    """In a file split by semicolons or tabs a comma may be the decimal mark: 1,234 needs another cell that decides.
+
+    Files split by tabs come from both sides of the ocean: a count of 18,250 is no whole number unless the comma groups.
+    """
     unclear = [i for i, text in enumerate(texts) if COMMA_AS_GROUP.fullmatch(text)]
+    if delimiter == "\t" and kind == "count" and any(not texts[i].endswith(",000") for i in unclear):
+        return
     proves_group = any(re.fullmatch(r"[+-]?[0-9]{1,3}(?:,[0-9]{3}){2,}", text) for text in texts)
     proves_decimal = any("," in text and not reading.faults[i] for i, text in enumerate(texts) if i not in unclear)
     if proves_group or (proves_decimal and kind != "count"):
