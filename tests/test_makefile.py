@@ -342,7 +342,7 @@ def test_tests_run_in_two_parts_with_one_thread_each(checkout: Checkout) -> None
     assert result.stdout.splitlines()[-1] == "make test: all passed"
     runs = [line for line in checkout.read_log() if "-m pytest" in line]
     assert runs == [
-        "-m pytest -q --durations=10 -n 2 -m not nuts and not slow",
+        "-m pytest -q --durations=10 -n 2 --dist loadgroup -m not nuts and not slow",
         "-m pytest -q --durations=10 -n 0 -m nuts and not slow",
     ]
     environment = checkout.read_environment("test")

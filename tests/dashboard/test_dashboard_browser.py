@@ -19,6 +19,7 @@ from influbayes.returns.filters import LedgerFilter
 from influbayes.returns.index import cut_ledger, index_ledger
 from influbayes.returns.parts import sum_part
 
+pytestmark = pytest.mark.xdist_group("dashboard")
 PAGES = ("Overview", "Conversion", "Returns", "Attribution", "Plan", "Data")
 PATIENCE = 60_000
 
@@ -69,17 +70,17 @@ class View:
 
 
 @pytest.fixture
-def view(browser: Any, server: str) -> Iterator[View]:
-    opened = View(browser, server)
+def view(browser: Any, server: Any) -> Iterator[View]:
+    opened = View(browser, server.url)
     yield opened
     opened.context.close()
 
 
 @pytest.mark.parametrize("width", [1440, 390])
 def test_every_page_opens_without_error_and_fits_the_screen(
-    browser: Any, server: str, width: int, tmp_path: Path
+    browser: Any, server: Any, width: int, tmp_path: Path
 ) -> None:
-    view = View(browser, server, width=width)
+    view = View(browser, server.url, width=width)
     for title in PAGES:
         view.open(title)
         wide = view.page.evaluate("document.documentElement.scrollWidth")
@@ -91,8 +92,8 @@ def test_every_page_opens_without_error_and_fits_the_screen(
     view.context.close()
 
 
-def test_a_filter_changes_the_revenue_to_what_the_library_computes(view: View, runs: Path) -> None:
-    run = open_run(runs / "returns")
+def test_a_filter_changes_the_revenue_to_what_the_library_computes(view: View, sample_runs: Path) -> None:
+    run = open_run(sample_runs / "ledger")
     assert isinstance(run, StudyRun)
     index = index_ledger(load_run_ledger(run))
     view.open("Returns")
@@ -112,14 +113,14 @@ def read_metric(view: View, label: str) -> str:
     return str(box.get_by_test_id("stMetricValue").inner_text()).strip()
 
 
-def test_a_table_is_downloaded_as_the_library_writes_it(view: View, runs: Path, tmp_path: Path) -> None:
+def test_a_table_is_downloaded_as_the_library_writes_it(view: View, sample_runs: Path, tmp_path: Path) -> None:
     view.open("Returns")
     view.page.get_by_text("The numbers of this chart").first.click()
     with view.page.expect_download() as waiting:
         view.page.get_by_role("button", name="Download CSV").first.click()
     waiting.value.save_as(tmp_path / "influencers.csv")
     found = pd.read_csv(tmp_path / "influencers.csv")
-    run = open_run(runs / "returns")
+    run = open_run(sample_runs / "ledger")
     assert isinstance(run, StudyRun)
     rows = {row["id"]: row for row in run.results["influencers"]}
     assert set(found["Influencer"]) == set(rows)
@@ -129,13 +130,13 @@ def test_a_table_is_downloaded_as_the_library_writes_it(view: View, runs: Path, 
     view.require_no_error()
 
 
-def test_a_good_upload_is_fitted_for_this_tab_alone(browser: Any, view: View, server: str, tables: Path) -> None:
+def test_a_good_upload_is_fitted_for_this_tab_alone(browser: Any, view: View, server: Any, tables: Path) -> None:
     view.open("Data")
     view.page.locator('input[type="file"]').first.set_input_files(str(tables / "posts.csv"))
     view.page.get_by_role("button", name="Check and fit").first.click()
     view.page.get_by_text("Look at it: conversion").wait_for(timeout=120_000)
     view.require_no_error()
-    other = View(browser, server)
+    other = View(browser, server.url)
     other.open("Data")
     assert other.page.get_by_text("Look at it: conversion").count() == 0
     other.open("Overview")
@@ -164,8 +165,8 @@ def test_a_bad_upload_is_refused_with_every_problem(view: View, tmp_path: Path) 
 # --- probes of the server ---------------------------------------------------------------------------------------------
 
 
-def ask(server: str, method: str, path: str, *, headers: dict[str, str] | None = None, body: bytes = b"") -> Any:
-    place = urlsplit(server)
+def ask(server: Any, method: str, path: str, *, headers: dict[str, str] | None = None, body: bytes = b"") -> Any:
+    place = urlsplit(server.url)
     connection = http.client.HTTPConnection(place.hostname or "", place.port or 0, timeout=30)
     try:
         connection.request(method, path, body=body or None, headers=headers or {})
@@ -176,7 +177,7 @@ def ask(server: str, method: str, path: str, *, headers: dict[str, str] | None =
         connection.close()
 
 
-def ask_socket(server: str, *, origin: str, host: str | None = None) -> int:
+def ask_socket(server: Any, *, origin: str, host: str | None = None) -> int:
     key = base64.b64encode(os.urandom(16)).decode()
     headers = {
         "Upgrade": "websocket",
@@ -184,18 +185,18 @@ def ask_socket(server: str, *, origin: str, host: str | None = None) -> int:
         "Sec-WebSocket-Key": key,
         "Sec-WebSocket-Version": "13",
         "Origin": origin,
-        "Host": host or urlsplit(server).netloc,
+        "Host": host or urlsplit(server.url).netloc,
     }
     return int(ask(server, "GET", "/_stcore/stream", headers=headers)[0])
 
 
-def test_foreign_origins_and_hosts_are_refused(server: str) -> None:
+def test_foreign_origins_and_hosts_are_refused(server: Any) -> None:
     assert ask_socket(server, origin="https://elsewhere.example") == 403
-    assert ask_socket(server, origin=server, host="elsewhere.example") in (400, 403)
-    assert ask_socket(server, origin=server) == 101
+    assert ask_socket(server, origin=server.url, host="elsewhere.example") in (400, 403)
+    assert ask_socket(server, origin=server.url) == 101
 
 
-def test_an_oversized_upload_is_refused_and_nothing_tells_of_the_code(server: str) -> None:
+def test_an_oversized_upload_is_refused_and_nothing_tells_of_the_code(server: Any) -> None:
     body = b"x" * (26 * 1024 * 1024)
     boundary = "edge"
     form = (
@@ -213,7 +214,7 @@ def test_an_oversized_upload_is_refused_and_nothing_tells_of_the_code(server: st
 
 
 @pytest.mark.parametrize("path", ["/", "/nothing", "/../../etc/passwd", "/_stcore/upload_file/x/y", "/media/none.csv"])
-def test_no_answer_holds_a_traceback_or_a_file_of_this_machine(server: str, path: str) -> None:
+def test_no_answer_holds_a_traceback_or_a_file_of_this_machine(server: Any, path: str) -> None:
     _, text = ask(server, "GET", path)
     assert "Traceback" not in text
     assert "root:" not in text

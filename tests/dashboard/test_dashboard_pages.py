@@ -17,7 +17,8 @@ from influbayes.returns.filters import LedgerFilter
 from influbayes.returns.index import cut_ledger, index_ledger
 from influbayes.returns.parts import estimate_part, list_alerts
 
-RUNS = {"conversion": "posts", "returns": "returns", "attribution": "sessions", "plan": "posts"}
+pytestmark = pytest.mark.xdist_group("dashboard")
+RUNS = {"conversion": "posts", "returns": "ledger", "attribution": "sessions", "plan": "posts"}
 
 
 def show(page: str, folder: str, fake_status: str | None = None) -> None:
@@ -33,8 +34,8 @@ def show(page: str, folder: str, fake_status: str | None = None) -> None:
     import_module(f"influbayes.dashboard.pages.{page}").show_page(run)
 
 
-def open_page(page: str, runs: Path, *, status: str | None = None) -> AppTest:
-    found = AppTest.from_function(show, args=(page, str(runs / RUNS[page]), status), default_timeout=60).run()
+def open_page(page: str, sample_runs: Path, *, status: str | None = None) -> AppTest:
+    found = AppTest.from_function(show, args=(page, str(sample_runs / RUNS[page]), status), default_timeout=60).run()
     assert not found.exception, found.exception
     return found
 
@@ -51,28 +52,28 @@ def list_words(page: AppTest) -> str:
 
 
 @pytest.mark.parametrize("page", RUNS)
-def test_a_page_opens_with_its_verdict_first(page: str, runs: Path) -> None:
-    found, run = open_page(page, runs), read_run(runs, RUNS[page])
+def test_a_page_opens_with_its_verdict_first(page: str, sample_runs: Path) -> None:
+    found, run = open_page(page, sample_runs), read_run(sample_runs, RUNS[page])
     boxes = [*found.success, *found.warning, *found.error]
     assert NAMES[run.status].split()[0] in boxes[0].value
     assert run.verdict[:20] in list_words(found)
 
 
 @pytest.mark.parametrize("page", RUNS)
-def test_a_withheld_run_shows_no_estimate(page: str, runs: Path) -> None:
-    found = open_page(page, runs, status="withheld")
+def test_a_withheld_run_shows_no_estimate(page: str, sample_runs: Path) -> None:
+    found = open_page(page, sample_runs, status="withheld")
     assert "The chains do not agree." in list_words(found)
     assert not found.metric
     assert not found.get("plotly_chart")
 
 
-def test_the_headline_is_the_report_s(runs: Path) -> None:
-    results = json.loads((runs / "posts" / "results.json").read_text(encoding="utf-8"))
-    assert results["headline"]["as_bought"]["text"] in list_words(open_page("conversion", runs))
+def test_the_headline_is_the_report_s(sample_runs: Path) -> None:
+    results = json.loads((sample_runs / "posts" / "results.json").read_text(encoding="utf-8"))
+    assert results["headline"]["as_bought"]["text"] in list_words(open_page("conversion", sample_runs))
 
 
-def test_without_filters_the_figures_are_those_of_the_run(runs: Path) -> None:
-    page, run = open_page("returns", runs), read_run(runs, "returns")
+def test_without_filters_the_figures_are_those_of_the_run(sample_runs: Path) -> None:
+    page, run = open_page("returns", sample_runs), read_run(sample_runs, "ledger")
     shown = {metric.label: metric.value for metric in page.metric}
     roas, lift = find_total(run.results, "roas"), find_total(run.results, "incremental_roas")
     assert roas is not None
@@ -90,12 +91,12 @@ def test_without_filters_the_figures_are_those_of_the_run(runs: Path) -> None:
     ],
 )
 def test_a_filter_changes_the_figures_to_those_of_the_library(
-    runs: Path, name: str, value: str, chosen: LedgerFilter
+    sample_runs: Path, name: str, value: str, chosen: LedgerFilter
 ) -> None:
-    run = read_run(runs, "returns")
-    page = open_page("returns", runs)
+    run = read_run(sample_runs, "ledger")
+    page = open_page("returns", sample_runs)
     before = {metric.label: metric.value for metric in page.metric}
-    page.multiselect(key=f"returns-{name}-returns").select(value).run()
+    page.multiselect(key=f"returns-{name}-ledger").select(value).run()
     assert not page.exception
     asked = run.results["provenance"]
     part = estimate_part(
@@ -114,8 +115,8 @@ def test_a_filter_changes_the_figures_to_those_of_the_library(
     assert after != before
 
 
-def test_the_alerts_are_the_library_s(runs: Path) -> None:
-    page, run = open_page("returns", runs), read_run(runs, "returns")
+def test_the_alerts_are_the_library_s(sample_runs: Path) -> None:
+    page, run = open_page("returns", sample_runs), read_run(sample_runs, "ledger")
     page.slider(key="returns-floor").set_value(1.5).run()
     asked = run.results["provenance"]
     part = estimate_part(
@@ -130,8 +131,8 @@ def test_the_alerts_are_the_library_s(runs: Path) -> None:
     assert f"{count} of {len(part.people)} influencers are probably below a ROAS of 1.5" in list_words(page)
 
 
-def test_what_is_withheld_has_no_number(runs: Path) -> None:
-    run = read_run(runs, "returns")
+def test_what_is_withheld_has_no_number(sample_runs: Path) -> None:
+    run = read_run(sample_runs, "ledger")
     hidden = [row["id"] for row in run.results["effects"] if row["question"] == "incremental"]
     results = {**run.results, "withheld_effects": hidden}
     assert find_total(results, "incremental_roas") is None
@@ -140,17 +141,17 @@ def test_what_is_withheld_has_no_number(runs: Path) -> None:
     assert tabulate_influencers(results)["estimate"].notna().any()
 
 
-def test_a_part_without_credited_orders_is_said_in_words(runs: Path) -> None:
-    page = open_page("returns", runs)
-    page.multiselect(key="returns-influencer-returns").select("i60").run()
-    page.multiselect(key="returns-product-returns").select("Protein").run()
+def test_a_part_without_credited_orders_is_said_in_words(sample_runs: Path) -> None:
+    page = open_page("returns", sample_runs)
+    page.multiselect(key="returns-influencer-ledger").select("i60").run()
+    page.multiselect(key="returns-product-ledger").select("Protein").run()
     assert not page.exception
     assert not page.metric
     assert "Nothing to show for these filters" in page.warning[0].value
 
 
-def test_rules_can_be_chosen_and_left_out(runs: Path) -> None:
-    page = open_page("attribution", runs)
+def test_rules_can_be_chosen_and_left_out(sample_runs: Path) -> None:
+    page = open_page("attribution", sample_runs)
     page.multiselect(key="credit-rules").set_value([]).run()
     assert not page.exception
     assert "Choose a rule" in " ".join(box.value for box in page.info)

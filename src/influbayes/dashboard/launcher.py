@@ -19,20 +19,16 @@ from influbayes.dashboard.settings import (
     list_server_options,
     read_settings,
 )
-from influbayes.errors import InflubayesError, UsageError
+from influbayes.entry.running import run_entry
+from influbayes.errors import UsageError
 
 MISSING = 'The dashboard needs Streamlit and Plotly: pip install "influbayes[dashboard]" brings them.'
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run `influbayes dashboard` and return its exit code: 0 stopped by the user, 1 a defect, 2 wrong call."""
+    """Run `influbayes dashboard` and return its exit code: 0 stopped, 1 a defect of ours, 2 the call is off."""
     words = list(sys.argv[1:] if argv is None else argv)
-    arguments = build_parser().parse_args(words)
-    try:
-        return serve(read_settings(arguments), words)
-    except InflubayesError as reason:
-        print(f"influbayes dashboard: {reason}", file=sys.stderr)
-        return reason.exit_code
+    return run_entry(build_parser(), words, work=lambda arguments, command: serve(read_settings(arguments), words))
 
 
 def build_parser() -> argparse.ArgumentParser:
