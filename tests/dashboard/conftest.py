@@ -21,6 +21,8 @@ from pathlib import Path
 
 import pytest
 
+from influbayes.dashboard.settings import LOOPBACK
+
 pytest.importorskip("streamlit", reason="the extra dashboard is not installed")
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -120,8 +122,8 @@ def server(sample_runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
             env={**os.environ, "STREAMLIT_SERVER_ADDRESS": "0.0.0.0", "STREAMLIT_SERVER_MAX_UPLOAD_SIZE": "900"},
         )
     try:
-        wait_for(f"http://127.0.0.1:{port}/_stcore/health", process, log)
-        yield Server(address="127.0.0.1", port=port, runs=sample_runs, process=process, log=log)
+        wait_for(f"http://{LOOPBACK[0]}:{port}/_stcore/health", process, log)
+        yield Server(address=LOOPBACK[0], port=port, runs=sample_runs, process=process, log=log)
     finally:
         process.terminate()
         process.wait(timeout=30)

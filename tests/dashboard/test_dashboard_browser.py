@@ -22,6 +22,7 @@ from influbayes.returns.parts import sum_part
 pytestmark = pytest.mark.xdist_group("dashboard")
 PAGES = ("Overview", "Conversion", "Returns", "Attribution", "Plan", "Data")
 PATIENCE = 60_000
+FOREIGN = "elsewhere.example"
 
 
 @pytest.fixture(scope="module")
@@ -191,8 +192,8 @@ def ask_socket(server: Any, *, origin: str, host: str | None = None) -> int:
 
 
 def test_foreign_origins_and_hosts_are_refused(server: Any) -> None:
-    assert ask_socket(server, origin="https://elsewhere.example") == 403
-    assert ask_socket(server, origin=server.url, host="elsewhere.example") in (400, 403)
+    assert ask_socket(server, origin="https://" + FOREIGN) == 403
+    assert ask_socket(server, origin=server.url, host=FOREIGN) in (400, 403)
     assert ask_socket(server, origin=server.url) == 101
 
 
