@@ -2,7 +2,9 @@
 # approximation. Tiers and regions are iid Normal around the intercept. Standard deviations come from its joint
 # precision; those of scales by the delta method from the log scale.
 
-source(file.path(dirname(sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE))), "protocol.R"))
+# R writes a blank in a path as ~+~.
+script <- gsub("~+~", " ", sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)), fixed = TRUE)
+source(file.path(dirname(script), "protocol.R"))
 suppressWarnings(suppressPackageStartupMessages(library(glmmTMB)))
 
 call <- read_call()

@@ -2,7 +2,9 @@
 # approximation. Tiers and regions are iid Normal around the intercept. Standard deviations of contrasts hold the fixed
 # effects and scales at their estimates; lme4 gives no standard error for a scale.
 
-source(file.path(dirname(sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE))), "protocol.R"))
+# R writes a blank in a path as ~+~.
+script <- gsub("~+~", " ", sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)), fixed = TRUE)
+source(file.path(dirname(script), "protocol.R"))
 suppressPackageStartupMessages(library(lme4))
 
 call <- read_call()

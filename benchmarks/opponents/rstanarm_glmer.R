@@ -2,7 +2,9 @@
 # 1,000 + 1,000. Tiers and regions are iid Normal around the intercept; its decov prior makes each scale Exponential(1)
 # and not half-Normal(1).
 
-source(file.path(dirname(sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE))), "protocol.R"))
+# R writes a blank in a path as ~+~.
+script <- gsub("~+~", " ", sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)), fixed = TRUE)
+source(file.path(dirname(script), "protocol.R"))
 suppressWarnings(suppressPackageStartupMessages(library(rstanarm)))
 
 call <- read_call()
