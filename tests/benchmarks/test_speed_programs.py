@@ -42,7 +42,7 @@ def test_a_program_that_takes_too_much_memory_is_stopped(tmp_path: Path) -> None
 @pytest.mark.skipif(not PROC.is_dir(), reason="helpers can be seen in /proc only")
 def test_helpers_count_and_are_stopped_with_their_program(tmp_path: Path) -> None:
     # The helper's parent is gone at once, as with R's cluster of workers: no system call accounts for it.
-    helper = "\"$0\" -c 'while True: pass' & echo $! > \"$1\""
+    helper = '"$0" -c \'while True: pass\' & echo $! > "$1"'
     command = ["sh", "-c", 'sh -c "$2" "$0" "$1"; sleep 60', sys.executable, str(tmp_path / "helper.txt"), helper]
     cost = run_program(command, environment=os.environ, limit=2.0, scratch=tmp_path)
     assert cost.stopped == "after 2 s"
