@@ -49,6 +49,10 @@ def _build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--seed", type=int, default=20260101, metavar="S", help="whole number from 0 (default 20260101)"
     )
+    parser.add_argument("--draws", type=int, default=1000, metavar="N", help="draws a chain, 4 chains (default 1000)")
+    parser.add_argument(
+        "--journal", type=Path, metavar="FILE", help="keep finished fits here, and go on from those kept before"
+    )
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder to make (default runs/calibration-MODEL)")
     parser.add_argument("--workers", type=int, metavar="K", help="processes (default: the cores there are)")
     return parser
@@ -64,7 +68,11 @@ def _calibrate(arguments: argparse.Namespace) -> int:
     start = time.monotonic()
     with reserve_run(arguments.out, name=f"calibration-{experiment.specification.name}") as place:
         record = calibrate_engine(
-            experiment, replications=arguments.replications, workers=workers, progress=_report_progress(start)
+            experiment,
+            replications=arguments.replications,
+            workers=workers,
+            journal=arguments.journal,
+            progress=_report_progress(start),
         )
         written = _publish(record, experiment, place)
     try:
@@ -87,6 +95,7 @@ def _make_experiment(arguments: argparse.Namespace) -> Experiment:
         engine=arguments.engine,
         shape=TableShape(fewest=fewest, most=most, creators=arguments.creators),
         seed=arguments.seed,
+        draws=arguments.draws,
     )
     check_settings(engine=arguments.engine, draws=experiment.draws, chains=experiment.chains, seed=experiment.seed)
     return experiment
