@@ -85,11 +85,11 @@ def filter_ledger(ledger: Ledger, chosen: LedgerFilter) -> Ledger:
         return ledger
     _require_values(ledger, chosen)
     if chosen.cuts_orders and chosen.payout is None:
-        raise DataRefused([_refuse_one_sided(chosen)])
+        raise DataRefused([_refuse_one_sided(ledger, chosen)])
     kept = _choose_influencers(ledger, chosen)
     orders = _choose_orders(ledger, chosen, kept)
     shares = _share_payouts(ledger, orders, chosen)
-    return _rebuild(ledger, kept, orders, shares, _say_filter(chosen))
+    return _rebuild(ledger, kept, orders, shares, _say_filter(ledger, chosen))
 
 
 def describe_filter(chosen: LedgerFilter) -> str:
@@ -116,17 +116,18 @@ def _require_values(ledger: Ledger, chosen: LedgerFilter) -> None:
         raise UsageError(f"The period starts on {chosen.start}, after its end {chosen.end}.")
 
 
-def _refuse_one_sided(chosen: LedgerFilter) -> Problem:
+def _refuse_one_sided(ledger: Ledger, chosen: LedgerFilter) -> Problem:
     names = [name for name in OF_ORDERS if getattr(chosen, name)]
     names += ["period"] if chosen.start or chosen.end else []
     names += ["time of the first post"] if chosen.after_first_post else []
     return compose_problem(
         "IB-D53",
         "refuse",
-        file="payouts.csv",
+        file=ledger.name_file("payouts"),
         what=f"payouts have no {' and no '.join(names)}",
         why="Filtering revenue but not payouts makes every ROAS too small.",
-        remedy="Say what becomes of payouts: --payout by-orders (in proportion to exposed orders) or --payout whole.",
+        remedy="Say what becomes of payouts: by-orders (in proportion to exposed orders) or whole. Write --payout "
+        'by-orders on the command line, LedgerFilter(payout="by-orders") in Python.',
     )
 
 
@@ -204,6 +205,6 @@ def _rebuild(ledger: Ledger, kept: BoolArray, orders: pd.DataFrame, shares: Floa
     )
 
 
-def _say_filter(chosen: LedgerFilter) -> Problem | None:
+def _say_filter(ledger: Ledger, chosen: LedgerFilter) -> Problem | None:
     what = f"only {describe_filter(chosen)}"
-    return compose_problem("IB-D53", "accept", file="payouts.csv", what=what)
+    return compose_problem("IB-D53", "accept", file=ledger.name_file("payouts"), what=what)

@@ -55,7 +55,7 @@ def pool_returns(ledger: Ledger, *, draws: int, rng: np.random.Generator, prior_
     """
     counts = count_audience(gather_audience(ledger, "exposed"), len(ledger.influencers))
     if not counts.buyers.any():
-        raise DataRefused([_refuse_nothing()])
+        raise DataRefused([_refuse_nothing(ledger)])
     buyers_only = not has_non_buyers(ledger.orders)
     prior = prior_factor * RATE_PRIOR_SD
     if buyers_only:
@@ -96,11 +96,11 @@ def draw_spend_of(counts: Counts, *, draws: int, rng: np.random.Generator, prior
     )
 
 
-def _refuse_nothing() -> Problem:
+def _refuse_nothing(ledger: Ledger) -> Problem:
     return compose_problem(
         "IB-D51",
         "refuse",
-        file="tracking_data.csv",
+        file=ledger.name_file("tracking_data"),
         column="group",
         what="no exposed order of a known influencer",
         why="There is no return to estimate.",
