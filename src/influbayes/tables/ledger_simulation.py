@@ -5,8 +5,6 @@ Takes sizes, a seed and optionally a truth; makes the four tables, their CSV tex
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +16,7 @@ from influbayes.errors import UsageError
 from influbayes.tables.cells import BoolArray, FloatArray, IntArray
 from influbayes.tables.simulated_audiences import Audience, make_tracking, simulate_audiences
 from influbayes.tables.simulated_people import simulate_people, simulate_posts
+from influbayes.tables.simulated_text import render_csv
 
 Rng = np.random.Generator
 
@@ -238,17 +237,9 @@ def render_ledger(simulated: SimulatedLedger) -> dict[str, str]:
         "payouts.csv": simulated.payouts,
     }
     return {
-        **{name: _render_csv(frame) for name, frame in tables.items()},
+        **{name: render_csv(frame) for name, frame in tables.items()},
         "truth.toml": render_ledger_truth(simulated),
     }
-
-
-def _render_csv(frame: pd.DataFrame) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(frame.columns)
-    writer.writerows(frame.itertuples(index=False))
-    return text.getvalue()
 
 
 def render_ledger_truth(simulated: SimulatedLedger) -> str:
