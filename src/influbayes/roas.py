@@ -39,7 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="influbayes roas",
         description="What influencers return on what they were paid, and how sure is that? Reads a folder with "
-        "influencers.csv, posts.csv, tracking_data.csv and payouts.csv, and writes a report.",
+        "the tables influencers, posts, tracking_data and payouts (CSV, TSV, Parquet or XLSX), and writes a report.",
         epilog="Exit codes: 0 fine, 1 a defect of ours, 2 wrong call, 3 data refused, 4 all conclusions withheld, 5 "
         "could not write, 130 interrupted.",
     )

@@ -11,6 +11,7 @@ import netCDF4
 import numpy as np
 import pytest
 
+from influbayes import __version__
 from influbayes.errors import IncompleteRun
 from influbayes.hierarchy import posterior
 from influbayes.hierarchy.design import build_design, encode_rows
@@ -208,10 +209,20 @@ def test_a_broken_attribute_is_incomplete(saved: Path, attribute: str, value: st
     assert refusal(saved).startswith("not a saved fit of influbayes (")
 
 
-def test_a_newer_format_is_refused(saved: Path) -> None:
+@pytest.mark.parametrize(
+    ("step", "words", "remedy"),
+    [(1, "newer format", "Update influbayes, or fit again."), (-1, "older format", "Fit again.")],
+)
+def test_another_format_is_refused_with_what_was_found_and_wanted(
+    saved: Path, step: int, words: str, remedy: str
+) -> None:
     with netCDF4.Dataset(saved, "a") as file:
-        file.setncattr("influbayes_format", posterior.FORMAT + 1)
-    assert refusal(saved) == "written by a newer influbayes. Update, or fit again."
+        file.setncattr("influbayes_format", posterior.FORMAT + step)
+        file.setncattr("influbayes_version", "7.8.9")
+    assert refusal(saved) == (
+        f"saved in the {words} {posterior.FORMAT + step} by influbayes 7.8.9; influbayes {__version__} reads format "
+        f"{posterior.FORMAT}. {remedy}"
+    )
 
 
 def test_draws_that_are_not_finite_are_refused(saved: Path) -> None:

@@ -17,12 +17,12 @@ from influbayes.reporting.results import (
     collect_results,
     encode_results,
     list_facts,
-    load_schema,
     name_posterior,
     read_results,
     validate_results,
     write_results,
 )
+from influbayes.reporting.schemas import load_schema
 
 CREATED = "2026-01-01T00:00:00+00:00"
 

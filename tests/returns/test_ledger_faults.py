@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import openpyxl
+import pandas as pd
 import pytest
 
 from influbayes.errors import DataRefused, UsageError
-from influbayes.tables.ledger import Ledger
+from influbayes.returns.filters import LedgerFilter, filter_ledger
+from influbayes.tables.ledger import TABLE_NAMES, Ledger, read_ledger
 from influbayes.tables.ledger_files import read_table
 
 Read = Callable[..., Ledger]
@@ -118,10 +120,51 @@ def test_all_problems_of_all_tables_come_at_once(read_tables: Read) -> None:
 def test_missing_file_is_named(read_tables: Read, tmp_path) -> None:  # type: ignore[no-untyped-def]
     read_tables()
     (tmp_path / "payouts.csv").unlink()
-    from influbayes.tables.ledger import read_ledger
-
-    with pytest.raises(DataRefused, match=r"payouts\.csv: file not found"):
+    with pytest.raises(DataRefused, match=r"payouts\.csv: file not found.*\(or \.tsv, \.parquet, \.xlsx\)"):
         read_ledger(tmp_path)
+
+
+@pytest.mark.parametrize("kind", [".parquet", ".xlsx", ".tsv"])
+def test_a_ledger_is_the_same_in_every_kind_of_file(kind: str, read_tables: Read, tmp_path: Path) -> None:
+    plain = read_tables()
+    for name in TABLE_NAMES:
+        path = tmp_path / f"{name}.csv"
+        write_as(path, kind)
+        path.unlink()
+    again = read_ledger(tmp_path, today=date(2026, 6, 1))
+    assert again.digest == plain.digest
+    assert again.orders.drop(columns="line").equals(plain.orders.drop(columns="line"))
+    assert again.rows_read == plain.rows_read
+
+
+def write_as(path: Path, kind: str) -> None:
+    """Write a CSV file once more as another kind, dates and numbers with their own types."""
+    if kind == ".tsv":
+        path.with_suffix(kind).write_text(path.read_text(encoding="utf-8").replace(",", "\t"), encoding="utf-8")
+        return
+    frame = pd.read_csv(path, keep_default_na=False, parse_dates=["date"] if "posts" in path.name else None)
+    if kind == ".parquet":
+        frame.to_parquet(path.with_suffix(kind))
+    else:
+        frame.to_excel(path.with_suffix(kind), index=False)
+
+
+def test_a_table_that_is_there_twice_is_refused(read_tables: Read, tmp_path: Path) -> None:
+    read_tables()
+    write_as(tmp_path / "payouts.csv", ".parquet")
+    said = r'IB-D14 payouts\.parquet: the same table as "payouts\.csv"\. It is not known which of the two counts'
+    with pytest.raises(DataRefused, match=said):
+        read_ledger(tmp_path)
+
+
+def test_remedies_are_worded_for_the_command_line_and_for_python(read_tables: Read) -> None:
+    early = read_tables({TRACK: swap("2026-01-03", "2025-12-30")})
+    (said,) = [str(problem) for problem in early.notices if problem.code == "IB-D52"]
+    assert said.endswith("Leave them out: --after-first-post, or LedgerFilter(after_first_post=True) in Python.")
+    with pytest.raises(DataRefused) as refused:
+        filter_ledger(early, LedgerFilter(product=("P",)))
+    both = 'Write --payout by-orders on the command line, LedgerFilter(payout="by-orders") in Python.'
+    assert both in str(refused.value)
 
 
 def test_numbers_do_not_depend_on_row_order(read_tables: Read) -> None:

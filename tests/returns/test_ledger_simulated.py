@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -39,6 +40,20 @@ def test_same_seed_same_ledger_and_truth_adds_up() -> None:
     rows = simulate_ledger(influencers=8, users=200, seed=4).returns
     paid = rows["payout"] > 0
     assert np.allclose((rows["roas"] * rows["payout"])[paid], rows["revenue"][paid])
+
+
+def test_a_user_whom_two_influencers_reached_would_have_bought_once() -> None:
+    simulated = simulate_ledger(influencers=8, users=4000, seed=4)
+    rows, orders = simulated.returns, simulated.tracking_data
+    exposed = orders[orders["group"] == 1]
+    assert exposed["user_id"].nunique() < len(exposed) == rows["exposed_users"].sum()
+    per_user = simulated.unexposed_revenue / exposed["user_id"].nunique()
+    base = rows["control_conversion"] * rows["control_spend"]
+    by_row = (rows["exposed_users"] * base).sum() / len(exposed)
+    assert per_user == pytest.approx(by_row, rel=0.01)
+    truth = tomllib.loads(render_ledger(simulated)["truth.toml"])
+    total = (rows["revenue"].sum() - simulated.unexposed_revenue) / rows["payout"].sum()
+    assert truth["incremental_roas_total"] == pytest.approx(total, abs=1e-6)
 
 
 @pytest.mark.parametrize("sizes", [{"influencers": 1}, {"users": 10}, {"seed": -1}, {"campaigns": 0}])

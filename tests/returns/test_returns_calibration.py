@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import tomllib
 from datetime import date
 from pathlib import Path
 
@@ -55,14 +56,31 @@ def test_total_intervals_cover(studies: list[tuple[SimulatedLedger, Returns]]) -
     hits = []
     for simulated, returns in studies:
         rows = simulated.returns
-        base = rows["exposed_users"] * rows["control_conversion"] * rows["control_spend"]
-        truth = {"roas": rows["revenue"].sum(), "incremental_roas": (rows["revenue"] - base).sum()}
+        truth = {
+            "roas": rows["revenue"].sum(),
+            "incremental_roas": rows["revenue"].sum() - simulated.unexposed_revenue,
+        }
         hits += [
             row.lower <= truth[row.estimand] / rows["payout"].sum() <= row.upper
             for row in returns.effects
             if row.variable == "total"
         ]
     assert abs(np.mean(hits) - PROB) < 3 * np.sqrt(PROB * (1 - PROB) / len(hits))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("estimand", ["roas", "incremental_roas"])
+def test_totals_lie_around_their_truth_as_far_as_they_say(estimand: str, tmp_path: Path) -> None:
+    """Ledgers as large as the bundled one: the standardised error of a total has mean 0 and sd 1."""
+    errors = []
+    for seed in range(1, 201):
+        simulated = simulate_ledger(seed=seed)
+        truth = tomllib.loads(render_ledger(simulated)["truth.toml"])[f"{estimand}_total"]
+        returns = estimate_returns(write(simulated, tmp_path), draws=2000, seed=1)
+        row = next(row for row in returns.effects if row.variable == "total" and row.estimand == estimand)
+        errors.append((row.estimate - truth) / ((row.upper - row.lower) / 3.29))
+    assert abs(np.mean(errors)) < 3 / np.sqrt(200), np.mean(errors)
+    assert abs(np.std(errors, ddof=1) - 1) < 3 / np.sqrt(400), np.std(errors)
 
 
 def test_top_five_by_posterior_has_less_regret_than_by_raw_roas(

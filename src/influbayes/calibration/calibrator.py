@@ -7,12 +7,10 @@ arXiv:1804.06788, with a data-dependent quantity after Modrák et al. (2023), do
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -34,12 +32,12 @@ from influbayes.calibration.replication import (
     simulate_design,
     spawn_generators,
 )
+from influbayes.calibration.worker_pool import open_pool, submit_all
 from influbayes.errors import Interrupted, UsageError
 from influbayes.inference.nuts import Progress
 
 FRESH = 1000
 _CHUNKS, _LARGEST_CHUNK = 25, 50
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 _PACKAGES = ("influbayes", "numpy", "scipy", "pandas", "numba", "nutpie", "pymc")
 
 
@@ -144,15 +142,13 @@ class _Runner:
         if self.pool is None:
             yield from (_run_chunk(self.experiment, chunk) for chunk in chunks)
             return
-        futures: list[Future[list[Replication]]] = [
-            self.pool.submit(_run_chunk, self.experiment, chunk) for chunk in chunks
-        ]
+        futures = submit_all(self.pool, _run_chunk, [(self.experiment, chunk) for chunk in chunks])
         yield from (future.result() for future in futures)
 
 
 @contextmanager
 def _open_runner(experiment: Experiment, workers: int, journal: Path | None) -> Iterator[_Runner]:
-    """Give a runner; on any exit nothing that waits is begun and the pool is closed."""
+    """Give a runner; on any exit no worker process is left."""
     kept = None if journal is None else open_journal(journal, experiment)
     if workers == 1:
         try:
@@ -160,28 +156,11 @@ def _open_runner(experiment: Experiment, workers: int, journal: Path | None) -> 
         except KeyboardInterrupt as stop:
             raise Interrupted("Stopped while calibrating; nothing was written.") from stop
         return
-    with _one_thread_each():
-        # Processes start afresh: a forked copy of a process with threads may hang.
-        pool = ProcessPoolExecutor(max_workers=workers, mp_context=multiprocessing.get_context("spawn"))
+    with open_pool(workers) as pool:
         try:
             yield _Runner(experiment, pool, workers, kept)
         except KeyboardInterrupt as stop:
             raise Interrupted("Stopped while calibrating; nothing was written.") from stop
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-
-
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Let processes started meanwhile use one thread each; more of them would only wait for one another."""
-    before = {name: os.environ.get(name) for name in _THREADS}
-    os.environ.update({name: "1" for name, value in before.items() if value is None})
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
 
 
 def _run_chunk(experiment: Experiment, numbers: Sequence[int]) -> list[Replication]:

@@ -107,8 +107,8 @@ def load_fit(path: str | Path) -> Fit:
     Raises
     ------
     IncompleteRun
-        The file is no saved fit, is cut short, was written by a newer influbayes, holds fewer draws than it says, or
-        draws that are not finite.
+        The file is no saved fit, is cut short, has another format than this influbayes reads, holds fewer draws than
+        it says, or draws that are not finite.
     """
     import xarray as xr
 
@@ -125,8 +125,16 @@ def load_fit(path: str | Path) -> Fit:
 
 
 def _check_format(tree: xr.DataTree, path: str | Path) -> None:
-    if int(tree.attrs["influbayes_format"]) > FORMAT:
-        raise IncompleteRun(f"{path}: written by a newer influbayes. Update, or fit again.")
+    found = int(tree.attrs["influbayes_format"])
+    if found == FORMAT:
+        return
+    from influbayes import __version__
+
+    age, remedy = ("newer", "Update influbayes, or fit again") if found > FORMAT else ("older", "Fit again")
+    raise IncompleteRun(
+        f"{path}: saved in the {age} format {found} by influbayes {tree.attrs.get('influbayes_version', 'unknown')}; "
+        f"influbayes {__version__} reads format {FORMAT}. {remedy}."
+    )
 
 
 def _check_draws(fit: Fit, path: str | Path) -> None:

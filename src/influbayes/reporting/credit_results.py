@@ -6,12 +6,9 @@ estimate.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from functools import cache
-from importlib import resources
 from typing import Any
 
 import numpy as np
@@ -32,6 +29,7 @@ from influbayes.hierarchy.posterior import Fit
 from influbayes.reporting.credit_sentences import make_statements
 from influbayes.reporting.plain import make_plain
 from influbayes.reporting.provenance import list_versions
+from influbayes.reporting.schemas import ATTRIBUTION, find_violations
 from influbayes.tables.problems import Problem
 from influbayes.tables.sessions import CHANNEL, SessionsTable
 
@@ -323,15 +321,4 @@ def list_credit_facts(results: Mapping[str, Any]) -> dict[str, Any]:
 
 def validate_credit_results(results: Mapping[str, Any]) -> tuple[str, ...]:
     """Return what is wrong with plain results by the shipped JSON Schema, one message each; empty where all is well."""
-    from jsonschema import Draft202012Validator
-
-    found = sorted(Draft202012Validator(load_credit_schema()).iter_errors(results), key=lambda error: error.json_path)
-    return tuple(f"{error.json_path}: {error.message[:300]}" for error in found)
-
-
-@cache
-def load_credit_schema() -> dict[str, Any]:
-    """Return the JSON Schema of an attribution results.json, as shipped."""
-    text = resources.files("influbayes.reporting").joinpath("credit.schema.json").read_text(encoding="utf-8")
-    schema: dict[str, Any] = json.loads(text)
-    return schema
+    return find_violations(results, ATTRIBUTION)

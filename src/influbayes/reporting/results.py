@@ -12,8 +12,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
-from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +26,7 @@ from influbayes.reporting.decision_tables import describe_choices, list_frequent
 from influbayes.reporting.judgements import Evidence, gather_evidence, list_withheld_effects
 from influbayes.reporting.plain import make_plain
 from influbayes.reporting.provenance import list_versions
+from influbayes.reporting.schemas import CONVERSION, find_violations
 from influbayes.reporting.sentences import Statement, make_statements
 from influbayes.reporting.setting import read_setting
 from influbayes.reporting.terms import describe_model
@@ -191,18 +190,7 @@ def read_results(path: str | Path) -> dict[str, Any]:
 
 def validate_results(results: Mapping[str, Any]) -> tuple[str, ...]:
     """Return what is wrong with plain results by the shipped JSON Schema, one message each; empty where all is well."""
-    from jsonschema import Draft202012Validator  # 0.1 s, and most runs only write
-
-    found = sorted(Draft202012Validator(load_schema()).iter_errors(results), key=lambda error: error.json_path)
-    return tuple(f"{error.json_path}: {error.message[:300]}" for error in found)
-
-
-@cache
-def load_schema() -> dict[str, Any]:
-    """Return the JSON Schema of results.json, as shipped."""
-    text = resources.files("influbayes.reporting").joinpath("results.schema.json").read_text(encoding="utf-8")
-    schema: dict[str, Any] = json.loads(text)
-    return schema
+    return find_violations(results, CONVERSION)
 
 
 def list_facts(results: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,12 +6,9 @@ Takes estimates; computes none. The schema is results_returns.schema.json, versi
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
-from functools import cache
-from importlib import resources
 from typing import Any
 
 import numpy as np
@@ -21,6 +18,7 @@ from influbayes.gate.wording import judge_probability
 from influbayes.reporting.plain import make_plain
 from influbayes.reporting.provenance import list_versions
 from influbayes.reporting.returns_sentences import make_statements
+from influbayes.reporting.schemas import RETURNS, find_violations
 from influbayes.returns.estimates import Returns
 from influbayes.returns.filters import describe_filter
 from influbayes.returns.incremental import CONTROL_WORDS, INCREMENTAL
@@ -117,16 +115,7 @@ def collect_returns(returns: Returns, *, command: str = "", created: str | None 
 
 def validate_returns(results: Mapping[str, Any]) -> list[str]:
     """Return what is wrong with a results.json of a returns study; nothing for a good one."""
-    validator = _load_validator()
-    return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(dict(results))]
-
-
-@cache
-def _load_validator() -> Any:
-    from jsonschema import Draft202012Validator
-
-    text = resources.files("influbayes.reporting").joinpath("results_returns.schema.json").read_text(encoding="utf-8")
-    return Draft202012Validator(json.loads(text))
+    return list(find_violations(results, RETURNS))
 
 
 # --- judgement --------------------------------------------------------------------------------------------------------

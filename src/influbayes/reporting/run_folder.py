@@ -154,7 +154,11 @@ def verify_run(path: str | Path) -> dict[str, Any]:
     folder = Path(path)
     manifest = _read_manifest(folder)
     if manifest["manifest_version"] > MANIFEST_VERSION:
-        raise IncompleteRun(f"{folder}: written by a newer influbayes. Update, or run the analysis again.")
+        found = manifest["manifest_version"]
+        raise IncompleteRun(
+            f"{folder}: written by a newer influbayes (manifest {found}; this one reads up to {MANIFEST_VERSION}). "
+            "Update, or run the analysis again."
+        )
     for name, entry in manifest["files"].items():
         _verify_file(folder, name, entry)
     return manifest

@@ -86,11 +86,11 @@ def filter_ledger(ledger: Ledger, chosen: LedgerFilter) -> Ledger:
         return ledger
     require_values(ledger, chosen)
     if chosen.cuts_orders and chosen.payout is None:
-        raise DataRefused([refuse_one_sided(chosen)])
+        raise DataRefused([refuse_one_sided(ledger, chosen)])
     kept = choose_influencers(ledger, chosen)
     orders = _choose_orders(ledger, chosen, kept)
     shares = _share_payouts(ledger, orders, chosen)
-    return _rebuild(ledger, kept, orders, shares, _say_filter(chosen))
+    return _rebuild(ledger, kept, orders, shares, _say_filter(ledger, chosen))
 
 
 def describe_filter(chosen: LedgerFilter) -> str:
@@ -121,7 +121,7 @@ def require_values(ledger: Ledger, chosen: LedgerFilter, *, levels: Mapping[str,
         raise UsageError(f"The period starts on {chosen.start}, after its end {chosen.end}.")
 
 
-def refuse_one_sided(chosen: LedgerFilter) -> Problem:
+def refuse_one_sided(ledger: Ledger, chosen: LedgerFilter) -> Problem:
     """Return the refusal of a filter of orders that does not say what becomes of payouts."""
     names = [name for name in OF_ORDERS if getattr(chosen, name)]
     names += ["period"] if chosen.start or chosen.end else []
@@ -129,10 +129,11 @@ def refuse_one_sided(chosen: LedgerFilter) -> Problem:
     return compose_problem(
         "IB-D53",
         "refuse",
-        file="payouts.csv",
+        file=ledger.name_file("payouts"),
         what=f"payouts have no {' and no '.join(names)}",
         why="Filtering revenue but not payouts makes every ROAS too small.",
-        remedy="Say what becomes of payouts: --payout by-orders (in proportion to exposed orders) or --payout whole.",
+        remedy="Say what becomes of payouts: by-orders (in proportion to exposed orders) or whole. Write --payout "
+        'by-orders on the command line, LedgerFilter(payout="by-orders") in Python.',
     )
 
 
@@ -211,6 +212,6 @@ def _rebuild(ledger: Ledger, kept: BoolArray, orders: pd.DataFrame, shares: Floa
     )
 
 
-def _say_filter(chosen: LedgerFilter) -> Problem | None:
+def _say_filter(ledger: Ledger, chosen: LedgerFilter) -> Problem | None:
     what = f"only {describe_filter(chosen)}"
-    return compose_problem("IB-D53", "accept", file="payouts.csv", what=what)
+    return compose_problem("IB-D53", "accept", file=ledger.name_file("payouts"), what=what)

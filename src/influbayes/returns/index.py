@@ -119,7 +119,7 @@ def cut_ledger(index: LedgerIndex, chosen: LedgerFilter | None = None) -> Ledger
     wanted = chosen or LedgerFilter()
     require_values(index.ledger, wanted, levels=index.levels)
     if wanted.cuts_orders and wanted.payout is None:
-        raise DataRefused([refuse_one_sided(wanted)])
+        raise DataRefused([refuse_one_sided(index.ledger, wanted)])
     kept = choose_influencers(index.ledger, wanted)
     rows = _choose_rows(index, wanted, kept)
     if not rows.any():

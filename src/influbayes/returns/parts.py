@@ -35,7 +35,7 @@ from influbayes.returns.money import (
     code_people,
     divide,
 )
-from influbayes.returns.pooling import PooledReturns, pool_counts
+from influbayes.returns.pooling import PooledReturns, pool_counts, require_buyers
 from influbayes.tables.cells import BoolArray, FloatArray, IntArray
 
 PART_DRAWS, FEWEST_PART_DRAWS = 1000, 200
@@ -144,6 +144,7 @@ def estimate_part(
     known = knows_non_buyers(part)
     usable = sizes if part.chosen.is_empty and not known else None
     counts = count_audience(gather_part(part, "exposed"), len(part.people))
+    require_buyers(counts, part.index.ledger)
     pooled = pool_counts(counts, buyers_only=not known, draws=made, rng=pool_rng, most_weights=FEW_WEIGHTS)
     lift = _compare(part, known, usable, made, lift_rng)
     sums = sum_part(part)

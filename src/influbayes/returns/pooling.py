@@ -24,7 +24,7 @@ from influbayes.returns.populations import (
 from influbayes.tables.cells import FloatArray
 from influbayes.tables.ledger import Ledger
 from influbayes.tables.ledger_checks import has_non_buyers
-from influbayes.tables.problems import Problem, compose_problem
+from influbayes.tables.problems import compose_problem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +54,7 @@ def pool_returns(ledger: Ledger, *, draws: int, rng: np.random.Generator, prior_
         IB-D51: no exposed order names a known influencer.
     """
     counts = count_audience(gather_audience(ledger, "exposed"), len(ledger.influencers))
+    require_buyers(counts, ledger)
     buyers_only = not has_non_buyers(ledger.orders)
     return pool_counts(counts, buyers_only=buyers_only, draws=draws, rng=rng, prior_factor=prior_factor)
 
@@ -67,9 +68,7 @@ def pool_counts(
     prior_factor: float = 1.0,
     most_weights: int = MOST_WEIGHTS,
 ) -> PooledReturns:
-    """Return the partially pooled returns from counts and sums of influencers; see `pool_returns`, `draw_mean`."""
-    if not counts.buyers.any():
-        raise DataRefused([_refuse_nothing()])
+    """Return the partially pooled returns from counts and sums of influencers, some of whom brought buyers."""
     prior = prior_factor * RATE_PRIOR_SD
     if buyers_only:
         bought = draw_counts(counts.buyers, draws=draws, rng=rng, prior_sd=prior)
@@ -117,13 +116,17 @@ def draw_spend_of(
     )
 
 
-def _refuse_nothing() -> Problem:
-    return compose_problem(
+def require_buyers(counts: Counts, ledger: Ledger) -> None:
+    """Raise DataRefused (IB-D51) where no exposed order of a ledger names a known influencer."""
+    if counts.buyers.any():
+        return
+    problem = compose_problem(
         "IB-D51",
         "refuse",
-        file="tracking_data.csv",
+        file=ledger.name_file("tracking_data"),
         column="group",
         what="no exposed order of a known influencer",
         why="There is no return to estimate.",
         remedy="Check that group is 1 for exposed users and that influencer_id is filled in.",
     )
+    raise DataRefused([problem])

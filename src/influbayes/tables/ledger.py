@@ -1,7 +1,7 @@
 """A folder of four tables to a checked ledger: influencers, posts, orders and payouts that fit together.
 
-Takes a folder with influencers.csv, posts.csv, tracking_data.csv and payouts.csv; collects every problem of all four
-before it raises. Knows no model and no ratio.
+Takes a folder with the tables influencers, posts, tracking_data and payouts, each a CSV, TSV, Parquet or XLSX file;
+collects every problem of all four before it raises. Knows no model and no ratio.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from influbayes.tables.ledger_keys import code_ids, judge_ids, match_ids
 from influbayes.tables.problems import Problem, compose_problem, quote_value, sort_problems
 
 TABLE_NAMES = tuple(TABLES)
+ENDINGS = (".csv", ".tsv", ".parquet", ".xlsx")
+OTHER_ENDINGS = "or .tsv, .parquet, .xlsx"
 ORDER_KEYS = ("influencer_id", "user_id", "day", "source", "campaign", "product", "revenue", "orders", "group")
 
 
@@ -38,7 +40,7 @@ class Ledger:
     `payouts`: influencer_id, influencer, basis, rate, orders, total_payout, line.
     `influencer` is the row of `influencers`, -1 where the row names none (organic) or an unknown one; `user` is a code.
     `day` holds the clock time where every post and every order has one (`has_clock`).
-    `rows_read` = rows of each file; `rejected` = rows left out by reason.
+    `rows_read` = rows of each file; `rejected` = rows left out by reason; `files` = table -> name of its file.
     """
 
     folder: str
@@ -52,6 +54,11 @@ class Ledger:
     notices: tuple[Problem, ...] = ()
     has_clock: bool = False
     is_sample: bool = False
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    def name_file(self, table: str) -> str:
+        """Return the file of a table as messages show it; where it is not known, the table."""
+        return self.files.get(table, table)
 
 
 def read_ledger(
@@ -62,7 +69,8 @@ def read_ledger(
     Parameters
     ----------
     folder
-        Holds influencers.csv, posts.csv, tracking_data.csv and payouts.csv (or .tsv).
+        Holds influencers.csv, posts.csv, tracking_data.csv and payouts.csv; any of them may be a .tsv, .parquet or
+        .xlsx file instead.
     mapping
         TABLE.COLUMN -> the name of that column in the file, for example ``posts.reach`` -> ``Impressions``.
     today
@@ -100,17 +108,29 @@ def read_ledger(
 def _find_files(folder: Path) -> tuple[dict[str, Path], list[Problem]]:
     if not folder.is_dir():
         what = "is not a folder" if folder.exists() else "no such folder"
-        remedy = f"Give the folder that holds {', '.join(f'{name}.csv' for name in TABLE_NAMES)}."
+        remedy = f"Give the folder that holds {', '.join(f'{name}.csv' for name in TABLE_NAMES)} ({OTHER_ENDINGS})."
         raise DataRefused([compose_problem("IB-D14", "refuse", file=name_place(folder), what=what, remedy=remedy)])
     paths: dict[str, Path] = {}
-    missing: list[Problem] = []
+    found: list[Problem] = []
     for name in TABLE_NAMES:
-        there = [folder / f"{name}{end}" for end in (".csv", ".tsv") if (folder / f"{name}{end}").is_file()]
-        if there:
-            paths[name] = there[0]
+        there = [folder / f"{name}{end}" for end in ENDINGS if (folder / f"{name}{end}").is_file()]
+        if not there:
+            found.append(_refuse_missing(folder, name))
         else:
-            missing.append(_refuse_missing(folder, name))
-    return paths, missing
+            paths[name] = there[0]
+            found += [_refuse_second(there[0], second) for second in there[1:]]
+    return paths, found
+
+
+def _refuse_second(first: Path, second: Path) -> Problem:
+    return compose_problem(
+        "IB-D14",
+        "refuse",
+        file=second.name,
+        what=f"the same table as {quote_value(first.name)}",
+        why="It is not known which of the two counts.",
+        remedy="Keep one of them in the folder.",
+    )
 
 
 def _refuse_missing(folder: Path, name: str) -> Problem:
@@ -121,7 +141,7 @@ def _refuse_missing(folder: Path, name: str) -> Problem:
         file=f"{name}.csv",
         what=f"file not found in {quote_value(name_place(folder))}",
         why=f"A ledger needs all four tables. Found: {there}.",
-        remedy="Put the table there under this name.",
+        remedy=f"Put the table there under this name ({OTHER_ENDINGS}).",
     )
 
 
@@ -138,8 +158,8 @@ def _split_mapping(mapping: Mapping[str, str]) -> dict[str, dict[str, str]]:
 def _refuse_if_any(found: list[Problem]) -> None:
     refused = [problem for problem in found if problem.rule == "refuse"]
     if refused:
-        order = {f"{name}.csv": place for place, name in enumerate(TABLE_NAMES)}
-        ordered: list[Problem] = sorted(sort_problems(refused), key=lambda problem: order.get(problem.file, 9))
+        order = {name: place for place, name in enumerate(TABLE_NAMES)}
+        ordered: list[Problem] = sorted(sort_problems(refused), key=lambda found: order.get(Path(found.file).stem, 9))
         raise DataRefused(ordered)
 
 
@@ -167,6 +187,7 @@ def _finish(place: Path, raw: Mapping[str, RawTable], found: list[Problem], *, i
         notices=sort_problems(problem for problem in found if problem.rule != "refuse"),
         has_clock=clock,
         is_sample=is_sample,
+        files={name: table.file for name, table in raw.items()},
     )
 
 

@@ -100,7 +100,7 @@ def check_payouts(
     if unknown.any():
         what = f"payouts of {say_money(sum_exactly(payouts['total_payout'][unknown]))} to an unknown influencer"
         why = "Their cost would be lost, and every return would look better than it is."
-        remedy = "Add the influencer to influencers.csv, or correct the id."
+        remedy = "Add the influencer to the table influencers, or correct the id."
         found.append(_report(table, "influencer_id", "IB-D42", "refuse", payouts, unknown, what, why, remedy))
     known = payouts.loc[~unknown]
     lost = (posts["influencer"] < 0).to_numpy()
@@ -248,7 +248,8 @@ def _say_early(orders: pd.DataFrame, posts: pd.DataFrame, influencers: pd.DataFr
         return []
     what = f"{int(early.sum()):,} orders ({say_money(sum_exactly(orders['revenue'][early]))}) before the first post"
     why = "No post is credited with them. ROAS counts them, as their users are marked exposed."
-    return [_report(raw, "date", "IB-D52", "warn", orders, early, what, why, "Leave them out with --after-first-post.")]
+    remedy = "Leave them out: --after-first-post, or LedgerFilter(after_first_post=True) in Python."
+    return [_report(raw, "date", "IB-D52", "warn", orders, early, what, why, remedy)]
 
 
 def mark_early(orders: pd.DataFrame, posts: pd.DataFrame, influencers: int) -> BoolArray:
@@ -279,7 +280,8 @@ def _say_buyers_only(orders: pd.DataFrame, raw: RawTable) -> list[Problem]:
             column="orders",
             what=f"no user who ordered nothing: {counts}",
             why='A difference among buyers is not incremental and is labelled "among buyers, not incremental".',
-            remedy="Give the sizes of the groups with --exposed-users N and --control-users N.",
+            remedy="Give the sizes of the groups: --exposed-users N and --control-users N, or sizes=GroupSizes(...) in "
+            "Python.",
         )
     ]
 

@@ -44,7 +44,7 @@ def judge_ids(raw: Mapping[str, RawTable]) -> list[Problem]:
 
 
 def _refuse_spellings(columns: Mapping[str, TextColumn]) -> list[Problem]:
-    """Refuse ids that read the same: influencers.csv, or else the table read first, has the right spelling."""
+    """Refuse ids that read the same: the table influencers, or else the table read first, has the right spelling."""
     first: dict[str, str] = {}
     found: list[Problem] = []
     for column in columns.values():

@@ -78,7 +78,7 @@ def build_posts(ledger: Ledger, window_days: int = 7) -> PostsTable:
         digest=digest_table(frame),
         rows_read=ledger.rows_read["posts"],
         rejected=ledger.rejected,
-        notices=(*ledger.notices, *_judge_window(counted, window_days)),
+        notices=(*ledger.notices, *_judge_window(ledger, counted, window_days)),
         is_sample=ledger.is_sample,
         window_days=window_days,
     )
@@ -103,7 +103,7 @@ def count_orders(ledger: Ledger, window_days: int) -> npt.NDArray[np.int64]:
     return np.bincount(post[same & recent], minlength=len(posts)).astype(np.int64)
 
 
-def _judge_window(counted: npt.NDArray[np.int64], window_days: int) -> list[Problem]:
+def _judge_window(ledger: Ledger, counted: npt.NDArray[np.int64], window_days: int) -> list[Problem]:
     converted = int((counted > 0).sum())
     if converted <= MOST_CONVERTING * len(counted):
         return []
@@ -112,10 +112,11 @@ def _judge_window(counted: npt.NDArray[np.int64], window_days: int) -> list[Prob
         compose_problem(
             "IB-D65",
             "warn",
-            file="posts.csv",
+            file=ledger.name_file("posts"),
             what=f"{converted:,} of {len(counted):,} posts convert within {window_days} days",
             why="The window is too wide for this question: nearly every post converts. Orders per post: "
             f"median {ends[1]:,}, from {ends[0]:,} to {ends[2]:,}.",
-            remedy="Give a narrower window with --window-days N, or compare returns with influbayes roas.",
+            remedy="Give a narrower window (--window-days N, or window_days=N in Python), or compare returns with "
+            "influbayes roas.",
         )
     ]

@@ -5,8 +5,6 @@ Takes sizes, a seed and optionally a truth; makes the four tables, their CSV tex
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +16,7 @@ from influbayes.errors import UsageError
 from influbayes.tables.cells import BoolArray, FloatArray, IntArray
 from influbayes.tables.simulated_audiences import Audience, make_tracking, simulate_audiences
 from influbayes.tables.simulated_people import simulate_people, simulate_posts
+from influbayes.tables.simulated_text import render_csv
 
 Rng = np.random.Generator
 
@@ -51,7 +50,9 @@ class SimulatedLedger:
     """The four tables as frames, and the truth of each influencer (a frame in the order of `influencers`).
 
     `returns` has id, exposed_users, conversion, spend_per_buyer, revenue (expected), control_conversion, control_spend,
-    payout, roas (expected revenue / payout, NaN where the payout is 0) and incremental_roas.
+    payout, roas (expected revenue / payout, NaN where the payout is 0) and incremental_roas. `unexposed_revenue` is
+    what all exposed users together were expected to spend had nobody exposed them; a user whom two influencers reached
+    is counted once there, so it is less than the sum over influencers.
     """
 
     influencers: pd.DataFrame
@@ -59,6 +60,7 @@ class SimulatedLedger:
     tracking_data: pd.DataFrame
     payouts: pd.DataFrame
     returns: pd.DataFrame
+    unexposed_revenue: float
     truth: LedgerTruth
     seed: int
 
@@ -116,6 +118,7 @@ def simulate_ledger(
         tracking_data=tracking,
         payouts=payouts,
         returns=_finish_returns(people, returns, exposed, payouts),
+        unexposed_revenue=_sum_unexposed(returns, exposed),
         truth=truth,
         seed=seed,
     )
@@ -218,6 +221,13 @@ def _finish_returns(
     )
 
 
+def _sum_unexposed(returns: pd.DataFrame, exposed: Audience) -> float:
+    """Return the revenue expected had nobody been exposed: each user once, as one of its first influencer's."""
+    _, first = np.unique(exposed.user, return_index=True)
+    base = (returns["control_conversion"] * returns["control_spend"]).to_numpy(np.float64)
+    return float(base[exposed.owner[first]].sum())
+
+
 def render_ledger(simulated: SimulatedLedger) -> dict[str, str]:
     """Return file name -> text of the four tables and of the truth."""
     tables = {
@@ -227,35 +237,27 @@ def render_ledger(simulated: SimulatedLedger) -> dict[str, str]:
         "payouts.csv": simulated.payouts,
     }
     return {
-        **{name: _render_csv(frame) for name, frame in tables.items()},
+        **{name: render_csv(frame) for name, frame in tables.items()},
         "truth.toml": render_ledger_truth(simulated),
     }
-
-
-def _render_csv(frame: pd.DataFrame) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(frame.columns)
-    writer.writerows(frame.itertuples(index=False))
-    return text.getvalue()
 
 
 def render_ledger_truth(simulated: SimulatedLedger) -> str:
     """Return the truth as TOML: what was asked for, the totals, and the numbers of each influencer."""
     truth, rows = simulated.truth, simulated.returns
-    total, base = rows["revenue"].sum(), rows["exposed_users"] * rows["control_conversion"] * rows["control_spend"]
-    payout = rows["payout"].sum()
+    total, payout = rows["revenue"].sum(), rows["payout"].sum()
     head = [
         "# What the tables beside this file were simulated from. conversion: probability that an exposed user buys;",
         "# spend_per_buyer in USD; control_...: the same for users who were not exposed; revenue: expected of the",
         "# users reached; roas = revenue / payout; incremental_roas: less what they would have bought unexposed.",
+        "# In the total a user whom two influencers reached would have bought once.",
         f"seed = {simulated.seed}",
         f"influencers = {len(rows)}",
         f"rows = {len(simulated.tracking_data)}",
         *(f"{name} = {getattr(truth, name)!r}" for name in LedgerTruth.__slots__),
         f"payout_total = {payout:.2f}",
         f"roas_total = {total / payout:.6f}",
-        f"incremental_roas_total = {(total - base.sum()) / payout:.6f}",
+        f"incremental_roas_total = {(total - simulated.unexposed_revenue) / payout:.6f}",
     ]
     blocks = [_render_influencer(row) for row in rows.to_dict("records")]
     return "\n".join([*head, "", *blocks]) + "\n"

@@ -6,8 +6,6 @@ truth is stated on the scale of the specification `conversion_creator`, and a te
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from influbayes.errors import UsageError
+from influbayes.tables.simulated_text import render_csv, render_tables
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -285,11 +284,7 @@ def _standardise(column: FloatArray) -> FloatArray:
 
 def render_posts_csv(simulated: SimulatedPosts) -> str:
     """Return the table as CSV text with a header, commas and line feeds."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(simulated.frame.columns)
-    writer.writerows(simulated.frame.itertuples(index=False))
-    return text.getvalue()
+    return render_csv(simulated.frame)
 
 
 def render_truth(simulated: SimulatedPosts) -> str:
@@ -314,7 +309,4 @@ def render_truth(simulated: SimulatedPosts) -> str:
         "effect_Audience_Region": truth.region_effects,
         "effect_Creator_ID": simulated.creator_effects,
     }
-    blocks = [
-        [f"[{name}]", *(f"{key} = {value!r}" for key, value in values.items())] for name, values in tables.items()
-    ]
-    return "\n".join("\n".join(block) + "\n" for block in [head, *blocks])
+    return render_tables(head, tables)

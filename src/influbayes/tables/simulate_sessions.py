@@ -7,8 +7,6 @@ used and not what made them decide.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -17,6 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from influbayes.errors import UsageError
+from influbayes.tables.simulated_text import render_csv, render_tables
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -292,11 +291,7 @@ def _name_rows(letter: str, numbers: IntArray) -> list[str]:
 
 def render_sessions_csv(simulated: SimulatedSessions) -> str:
     """Return the table as CSV text with a header, commas and line feeds."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(simulated.frame.columns)
-    writer.writerows(simulated.frame.itertuples(index=False))
-    return text.getvalue()
+    return render_csv(simulated.frame)
 
 
 def render_sessions_truth(simulated: SimulatedSessions) -> str:
@@ -316,7 +311,4 @@ def render_sessions_truth(simulated: SimulatedSessions) -> str:
     ]
     effects = {name: truth.effects.get(name, 0.0) for name in CHANNELS}
     tables: Mapping[str, Mapping[str, float]] = {"effect": effects, "incremental": simulated.incremental}
-    blocks = [
-        [f"[{name}]", *(f"{key} = {value!r}" for key, value in values.items())] for name, values in tables.items()
-    ]
-    return "\n".join("\n".join(block) + "\n" for block in [head, *blocks])
+    return render_tables(head, tables)
