@@ -6,22 +6,21 @@ Takes command-line words; makes a run folder and one screen of text. Knows exit 
 from __future__ import annotations
 
 import argparse
-import shlex
-import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from influbayes.errors import InflubayesError, Interrupted, UsageError
+from influbayes.entry.options import check_prob, refuse_idle, refuse_idle_overwrite, split_pairs
+from influbayes.entry.running import run_entry, run_study
+from influbayes.errors import UsageError
 
 if TYPE_CHECKING:
     from influbayes.pipeline_sessions import SessionSettings
     from influbayes.tables.sessions import SessionsTable
 
 SAMPLE, SAMPLE_TRUTH = "sessions.csv", "sessions_truth.toml"
-DEFECT, INTERRUPTED = 1, 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,20 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     0 fine; 1 a defect of ours; 2 the call is off; 3 data or specification refused; 4 the sampler failed; 5 could not
     write, or the folder exists; 130 interrupted.
     """
-    words = list(sys.argv[1:] if argv is None else argv)
-    arguments = build_parser().parse_args(words)
-    signal.signal(signal.SIGTERM, _stop)
-    try:
-        return run_attribute(arguments, command=shlex.join(["influbayes", "attribute", *words]))
-    except InflubayesError as reason:
-        print(f"influbayes attribute: {reason}", file=sys.stderr)
-        return reason.exit_code
-    except KeyboardInterrupt:
-        print("influbayes attribute: interrupted, nothing written.", file=sys.stderr)
-        return INTERRUPTED
-    except Exception as defect:  # noqa: BLE001 (a defect of ours: a short message and a log file, never a traceback)
-        print(_say_defect(defect), file=sys.stderr)
-        return DEFECT
+    return run_entry(build_parser(), argv, work=lambda arguments, command: run_attribute(arguments, command=command))
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -75,12 +61,11 @@ def build_parser() -> argparse.ArgumentParser:
     add("--replicates", type=int, default=200, metavar="N", help="bootstrap replicates over users (default: 200)")
     add(
         "--engine",
-        default="auto",
         choices=("auto", "laplace", "nuts"),
         help="sampler of the sign-up model (default: auto)",
     )
-    add("--draws", type=int, default=1000, metavar="N", help="draws a chain (default: 1000)")
-    add("--chains", type=int, default=4, metavar="N", help="chains, at least 4 (default: 4)")
+    add("--draws", type=int, metavar="N", help="draws a chain (default: 1000)")
+    add("--chains", type=int, metavar="N", help="chains, at least 4 (default: 4)")
     add("--seed", type=int, default=20260101, metavar="S", help="same seed, same numbers (default: 20260101)")
     add("--prob", type=float, default=0.9, metavar="P", help="mass of the intervals (default: 0.9)")
     add("--map", action="append", default=[], metavar="Column=theirs", help="name of a column in SESSIONS; repeatable")
@@ -90,22 +75,26 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def run_attribute(arguments: argparse.Namespace, *, command: str) -> int:
-    """Do what the arguments say; return 0."""
-    from rich.console import Console
-
+    """Do what the arguments say; return 0, or 4 where everything is withheld."""
     from influbayes.inference.engine import check_settings
-    from influbayes.reporting.progress import show_progress
+    from influbayes.reporting.credit_screen import print_credit_screen
 
-    check_settings(engine=arguments.engine, draws=arguments.draws, chains=arguments.chains, seed=arguments.seed)
-    settings, mapping = _read_settings(arguments), _split_pairs(arguments.map)
-    console = Console(stderr=False, soft_wrap=False, emoji=False, markup=False, highlight=False)
-    with show_progress(console, quiet=arguments.quiet) as progress:
-        results, folder = _analyse(arguments, settings, mapping, command, progress)
-    if not arguments.quiet:
-        from influbayes.reporting.credit_screen import print_credit_screen
+    _refuse_idle(arguments)
+    check_prob(arguments.prob)
+    settings, mapping = _read_settings(arguments), split_pairs(arguments.map, "--map")
+    check_settings(engine=settings.engine, draws=settings.draws, chains=settings.chains, seed=settings.seed)
+    return run_study(
+        lambda progress: _analyse(arguments, settings, mapping, command, progress),
+        quiet=arguments.quiet,
+        print_screen=print_credit_screen,
+    )
 
-        print_credit_screen(results, console=console, paths={"report": folder / "report.html", "folder": folder})
-    return 0
+
+def _refuse_idle(arguments: argparse.Namespace) -> None:
+    refuse_idle_overwrite(overwrite=arguments.overwrite, out=arguments.out)
+    if arguments.model == "none":
+        given = {"--engine": arguments.engine, "--draws": arguments.draws, "--chains": arguments.chains}
+        refuse_idle(given, where="with --model none", remedy="Name a sign-up model with --model")
 
 
 def _analyse(
@@ -120,10 +109,12 @@ def _analyse(
     from influbayes.pipeline_sessions import analyse_sessions, make_credit_files
     from influbayes.reporting.credit_results import collect_credit_results, list_credit_facts
     from influbayes.reporting.run_folder import publish_run, reserve_run
+    from influbayes.tables.query import redact_secrets
 
     progress("reading the sessions", 0.0)
     spec = load_spec("signup" if arguments.model == "none" else arguments.model)
     sessions, truth, source = _read(arguments, mapping)
+    _check_direct(arguments.direct, sessions)
     name = Path(sessions.file).stem or "run"
     with reserve_run(arguments.out, name=name, overwrite=arguments.overwrite, needed_bytes=5_000_000) as place:
         analysis = analyse_sessions(
@@ -132,7 +123,7 @@ def _analyse(
             settings=settings,
             truth=truth,
             truth_source=source,
-            command=command,
+            command=redact_secrets(command),
             progress=progress,
         )
         progress("writing the report", 0.0)
@@ -161,12 +152,20 @@ def _read(arguments: argparse.Namespace, mapping: dict[str, str]) -> tuple[Sessi
     return sessions, truth, source
 
 
+def _check_direct(direct: list[str], sessions: SessionsTable) -> None:
+    """Refuse a direct channel that no session names: it would change nothing."""
+    from influbayes.tables.sessions import CHANNEL
+
+    known = sorted(sessions.frame[CHANNEL].unique())
+    absent = [name for name in direct if name not in known]
+    if absent:
+        raise UsageError(f"--direct {absent[0]}: no session has this channel. There are: {', '.join(known)}.")
+
+
 def _read_settings(arguments: argparse.Namespace) -> SessionSettings:
     from influbayes.attribution.rules import RuleOptions
     from influbayes.pipeline_sessions import SessionSettings
 
-    if not 0.5 <= arguments.prob <= 0.999:
-        raise UsageError(f"--prob {arguments.prob:g}: the mass of an interval lies between 0.5 and 0.999.")
     first, last = _split_position(arguments.position)
     options = RuleOptions(
         half_life_hours=24 * arguments.half_life,
@@ -184,9 +183,9 @@ def _read_settings(arguments: argparse.Namespace) -> SessionSettings:
         seed=arguments.seed,
         signup=arguments.model != "none",
         baseline=arguments.baseline != "none",
-        engine=arguments.engine,
-        draws=arguments.draws,
-        chains=arguments.chains,
+        engine=arguments.engine or "auto",
+        draws=1000 if arguments.draws is None else arguments.draws,
+        chains=4 if arguments.chains is None else arguments.chains,
     )
 
 
@@ -196,35 +195,6 @@ def _split_position(text: str) -> tuple[float, float]:
     except ValueError as reason:
         raise UsageError(f"--position {text!r}: write two shares, for example --position 0.4,0.4.") from reason
     return first, last
-
-
-def _split_pairs(pairs: list[str]) -> dict[str, str]:
-    """Split Column=value words; UsageError names the word that has no `=`."""
-    split = [pair.partition("=") for pair in pairs]
-    wrong = [pair for pair, (left, sign, right) in zip(pairs, split, strict=True) if not (left and sign and right)]
-    if wrong:
-        raise UsageError(f"--map {wrong[0]!r}: write --map Column=NAME.")
-    return {left.strip(): right.strip() for left, _, right in split}
-
-
-def _stop(number: int, frame: object) -> None:
-    """Turn SIGTERM into an ordinary interruption, so that everything temporary is removed."""
-    raise Interrupted("Stopped; nothing was written.")
-
-
-def _say_defect(defect: Exception) -> str:
-    """Write the traceback to a log file and return a short message that names it."""
-    import tempfile
-    import traceback
-
-    with tempfile.NamedTemporaryFile(
-        "w", prefix="influbayes-defect-", suffix=".log", delete=False, encoding="utf-8"
-    ) as log:
-        log.write("".join(traceback.format_exception(defect)))
-    return (
-        f"influbayes attribute: a defect of influbayes, not of your data ({type(defect).__name__}). Nothing was "
-        f"written. Please report it with {log.name}."
-    )
 
 
 if __name__ == "__main__":

@@ -13,36 +13,24 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from influbayes.errors import InflubayesError, Refused, UsageError
+from influbayes.entry.running import WITHHELD, run_entry
+from influbayes.errors import Interrupted, UsageError
 
 if TYPE_CHECKING:
     from influbayes.calibration.record import CalibrationRecord, Stage
     from influbayes.calibration.replication import Experiment
     from influbayes.reporting.run_folder import RunPlace
 
-NOT_CALIBRATED = 4
-INTERRUPTED = 130
 _PROGRESS_SECONDS = 5.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `influbayes calibrate` and return its exit code.
 
-    0 calibrated; 2 the call is off; 3 the specification or its tables are refused; 4 not calibrated (the record is
-    written); 5 the folder is taken or could not be written; 130 interrupted.
+    0 calibrated; 1 a defect of ours; 2 the call is off; 3 the specification or its tables are refused; 4 not
+    calibrated (the record is written); 5 the folder is taken or could not be written; 130 interrupted.
     """
-    arguments = _build_parser().parse_args(argv)
-    try:
-        return _calibrate(arguments)
-    except Refused as reason:
-        print(f"influbayes calibrate: refused.\n{reason}", file=sys.stderr)
-        return reason.exit_code
-    except InflubayesError as reason:
-        print(f"influbayes calibrate: {reason}", file=sys.stderr)
-        return reason.exit_code
-    except KeyboardInterrupt:
-        print("influbayes calibrate: interrupted, nothing written.", file=sys.stderr)
-        return INTERRUPTED
+    return run_entry(_build_parser(), argv, work=lambda arguments, _: _calibrate(arguments))
 
 
 def _build_parser() -> argparse.ArgumentParser:
@@ -61,6 +49,10 @@ def _build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--seed", type=int, default=20260101, metavar="S", help="whole number from 0 (default 20260101)"
     )
+    parser.add_argument("--draws", type=int, default=1000, metavar="N", help="draws a chain, 4 chains (default 1000)")
+    parser.add_argument(
+        "--journal", type=Path, metavar="FILE", help="keep finished fits here, and go on from those kept before"
+    )
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder to make (default runs/calibration-MODEL)")
     parser.add_argument("--workers", type=int, metavar="K", help="processes (default: the cores there are)")
     return parser
@@ -71,17 +63,24 @@ def _calibrate(arguments: argparse.Namespace) -> int:
     experiment = _make_experiment(arguments)
     workers = _count_cores() if arguments.workers is None else arguments.workers
     from influbayes.calibration.calibrator import calibrate_engine
-    from influbayes.reporting.run_folder import reserve_run
+    from influbayes.reporting.run_folder import reserve_run, say_published
 
     start = time.monotonic()
     with reserve_run(arguments.out, name=f"calibration-{experiment.specification.name}") as place:
         record = calibrate_engine(
-            experiment, replications=arguments.replications, workers=workers, progress=_report_progress(start)
+            experiment,
+            replications=arguments.replications,
+            workers=workers,
+            journal=arguments.journal,
+            progress=_report_progress(start),
         )
         written = _publish(record, experiment, place)
-    print(_describe(record, time.monotonic() - start))
-    print(f"Wrote {written}")
-    return 0 if record.status == "calibrated" else NOT_CALIBRATED
+    try:
+        print(_describe(record, time.monotonic() - start))
+        print(f"Wrote {written}")
+    except KeyboardInterrupt as reason:
+        raise Interrupted(say_published(written)) from reason
+    return 0 if record.status == "calibrated" else WITHHELD
 
 
 def _make_experiment(arguments: argparse.Namespace) -> Experiment:
@@ -96,6 +95,7 @@ def _make_experiment(arguments: argparse.Namespace) -> Experiment:
         engine=arguments.engine,
         shape=TableShape(fewest=fewest, most=most, creators=arguments.creators),
         seed=arguments.seed,
+        draws=arguments.draws,
     )
     check_settings(engine=arguments.engine, draws=experiment.draws, chains=experiment.chains, seed=experiment.seed)
     return experiment

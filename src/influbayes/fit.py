@@ -6,32 +6,24 @@ Takes command-line words; makes a run folder and one screen of text. Knows exit 
 from __future__ import annotations
 
 import argparse
-import io
-import shlex
-import signal
 import sys
-import tempfile
-import threading
-import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from influbayes.errors import InflubayesError, Interrupted, UsageError
+from influbayes.entry.options import check_prob, refuse_idle, refuse_idle_overwrite, split_pairs
+from influbayes.entry.running import run_entry, run_study
+from influbayes.errors import UsageError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from influbayes.hierarchy.spec import Specification
     from influbayes.tables.posts import PostsTable
 
 SAMPLE = "posts.csv"
 ENGINES = ("auto", "laplace", "nuts")
 """As `inference.engine.list_engines` gives them, without importing it for --help (a test compares them)."""
-DEFECT = 1
-INTERRUPTED = 130
+WINDOW_DAYS = 7
 _BYTES_A_NUMBER = 8
 
 
@@ -41,20 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     0 fine; 1 a defect of ours; 2 the call is off; 3 data or specification refused; 4 the sampler or its checks failed,
     everything is withheld; 5 could not write, or the folder exists; 130 interrupted.
     """
-    words = list(sys.argv[1:] if argv is None else argv)
-    try:
-        with _stop_on_sigterm():
-            _escape_unprintable()
-            return run_fit(build_parser().parse_args(words), command=shlex.join(["influbayes", "fit", *words]))
-    except InflubayesError as reason:
-        print(f"influbayes fit: {reason}", file=sys.stderr)
-        return reason.exit_code
-    except KeyboardInterrupt:
-        print("influbayes fit: interrupted, nothing written.", file=sys.stderr)
-        return INTERRUPTED
-    except Exception as defect:  # noqa: BLE001 (a defect of ours: a short message and a log file, never a traceback)
-        print(_say_defect(defect), file=sys.stderr)
-        return DEFECT
+    return run_entry(build_parser(), argv, work=lambda arguments, command: run_fit(arguments, command=command))
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -80,9 +59,8 @@ def build_parser() -> argparse.ArgumentParser:
     add(
         "--window-days",
         type=int,
-        default=7,
         metavar="N",
-        help="days an order counts for the post before it (default: 7)",
+        help="with --ledger: days an order counts for the post before it (default: 7)",
     )
     add("--out", metavar="DIR", help="run folder to make (default: runs/NAME, then runs/NAME-2, ...)")
     add(
@@ -108,28 +86,26 @@ def build_parser() -> argparse.ArgumentParser:
 def run_fit(arguments: argparse.Namespace, *, command: str) -> int:
     """Do what the arguments say; return 0, or 4 where everything is withheld."""
     from influbayes.inference.engine import check_settings
-    from influbayes.reporting.progress import make_console, show_progress
-
-    _check_prob(arguments.prob)
-    check_settings(engine=arguments.engine, draws=arguments.draws, chains=arguments.chains, seed=arguments.seed)
-    _check_choices(arguments)
-    console = make_console(on_loss=_say_lost)
-    references, mapping = _split_pairs(arguments.reference, "--reference"), _split_pairs(arguments.map, "--map")
-    with show_progress(console, quiet=arguments.quiet) as progress:
-        results, folder = _analyse(arguments, references, mapping, command, progress)
-    if not arguments.quiet:
-        _print_answer(results, folder, console)
-    return 4 if results["status"] == "withheld" else 0
-
-
-def _print_answer(results: dict[str, Any], folder: Path, console: Console) -> None:
-    from influbayes.reporting.run_folder import say_published
     from influbayes.reporting.terminal import print_screen
 
-    try:
-        print_screen(results, console=console, paths={"report": folder / "report.html", "folder": folder})
-    except KeyboardInterrupt as reason:
-        raise Interrupted(say_published(folder)) from reason
+    _refuse_idle(arguments)
+    check_prob(arguments.prob)
+    check_settings(engine=arguments.engine, draws=arguments.draws, chains=arguments.chains, seed=arguments.seed)
+    _check_choices(arguments)
+    references, mapping = split_pairs(arguments.reference, "--reference"), split_pairs(arguments.map, "--map")
+    return run_study(
+        lambda progress: _analyse(arguments, references, mapping, command, progress),
+        quiet=arguments.quiet,
+        print_screen=print_screen,
+    )
+
+
+def _refuse_idle(arguments: argparse.Namespace) -> None:
+    refuse_idle_overwrite(overwrite=arguments.overwrite, out=arguments.out)
+    if arguments.ledger is None:
+        refuse_idle(
+            {"--window-days": arguments.window_days}, where="without --ledger", remedy="Add the folder: --ledger DIR"
+        )
 
 
 def _analyse(
@@ -202,7 +178,8 @@ def _read_ledger(
 
     if arguments.posts is not None:
         raise UsageError("Give either POSTS or --ledger DIR, not both.")
-    posts = build_posts(read_ledger(arguments.ledger, mapping=mapping), arguments.window_days)
+    days = WINDOW_DAYS if arguments.window_days is None else arguments.window_days
+    posts = build_posts(read_ledger(arguments.ledger, mapping=mapping), days)
     asked = arguments.model != "auto"
     spec = load_spec(arguments.model if asked else "conversion_ledger")
     choice = f"{spec.name}: " + ("asked for with --model." if asked else "the posts were built from a ledger.")
@@ -245,79 +222,10 @@ def _open_sample() -> Any:
     return as_file(files("influbayes.data").joinpath(SAMPLE))
 
 
-def _split_pairs(pairs: list[str], option: str) -> dict[str, str]:
-    """Split Column=value words; UsageError names the word that has no `=`."""
-    split = [pair.partition("=") for pair in pairs]
-    wrong = [pair for pair, (left, sign, right) in zip(pairs, split, strict=True) if not (left and sign and right)]
-    if wrong:
-        raise UsageError(f"{option} {wrong[0]!r}: write {option} Column=VALUE.")
-    return {left.strip(): right.strip() for left, _, right in split}
-
-
-def _check_prob(prob: float) -> None:
-    if not 0.5 <= prob <= 0.999:
-        raise UsageError(f"--prob {prob:g}: the mass of an interval lies between 0.5 and 0.999; 0.9 is the default.")
-
-
 def _now() -> str:
     from datetime import UTC, datetime
 
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-@contextmanager
-def _stop_on_sigterm() -> Iterator[None]:
-    """Treat SIGTERM as Ctrl-C, so that everything temporary is removed; a second one ends the process at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may listen to signals
-        return
-    before = signal.signal(signal.SIGTERM, _stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _stop(number: int, frame: object) -> None:
-    # Not an exception of ours: libraries swallow those that are ordinary `Exception`s.
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    raise KeyboardInterrupt
-
-
-def _say_defect(defect: Exception) -> str:
-    """Write the traceback to a log file and return a short message that names it."""
-    return (
-        f"influbayes fit: a defect of influbayes, not of your data ({type(defect).__name__}). Nothing is left "
-        f"half written. Please report it with {_write_log(defect)}."
-    )
-
-
-def _write_log(defect: Exception) -> str:
-    """Return the name of the log file; where none can be written, the lines of code the defect came through."""
-    try:
-        with tempfile.NamedTemporaryFile(
-            "w", prefix="influbayes-defect-", suffix=".log", delete=False, encoding="utf-8", errors="backslashreplace"
-        ) as log:
-            log.write("".join(traceback.format_exception(defect)))
-    except OSError:
-        frames = traceback.extract_tb(defect.__traceback__)[-3:]
-        places = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames]
-        return f"these words (no log file could be written): {', '.join(places)}"
-    return log.name
-
-
-def _escape_unprintable() -> None:
-    """Print what the terminal's encoding does not hold as an escape: a label is no reason to fail."""
-    for stream in (sys.stdout, sys.stderr):
-        # Errors other than strict are kept where every character has its bytes.
-        if isinstance(stream, io.TextIOWrapper) and (stream.errors == "strict" or stream.encoding.lower() != "utf-8"):
-            stream.reconfigure(errors="backslashreplace")
-
-
-def _say_lost(reason: OSError) -> None:
-    """Say that standard output is lost; not where its reader has just seen enough (`| head`)."""
-    if not isinstance(reason, BrokenPipeError):
-        print(f"influbayes fit: the screen cannot be printed ({reason.strerror}); the run goes on.", file=sys.stderr)
 
 
 if __name__ == "__main__":

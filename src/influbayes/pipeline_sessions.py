@@ -21,6 +21,7 @@ from influbayes.attribution.credit import (
 )
 from influbayes.attribution.features import make_features
 from influbayes.attribution.folds import try_models
+from influbayes.attribution.history import keep_at_risk
 from influbayes.attribution.holdout import check_over_time
 from influbayes.attribution.journeys import LOOKBACK_DAYS, SignUps, summarise_journeys
 from influbayes.attribution.rules import RULES, RuleOptions
@@ -120,8 +121,9 @@ def analyse_sessions(
     time_test = check_over_time(
         sessions, options=chosen.options, lookback_days=chosen.lookback_days, prob=chosen.prob, seed=chosen.seed
     )
-    signup = _answer_signup(sessions, model, chosen, fit, tell) if chosen.signup else None
-    trial = _answer_trial(sessions, model, chosen, tell) if chosen.baseline else None
+    asked = keep_at_risk(sessions) if chosen.sign_ups == "first" else sessions
+    signup = _answer_signup(asked, model, chosen, fit, tell) if chosen.signup else None
+    trial = _answer_trial(asked, model, chosen, tell) if chosen.baseline else None
     skipped = [] if chosen.signup else ["The sign-up model was not fitted: not asked for."]
     skipped += [trial.reason] if trial is not None and trial.reason else []
     return AttributionAnalysis(

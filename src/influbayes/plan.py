@@ -12,31 +12,23 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from influbayes.errors import InflubayesError, OutputError, UsageError
+from influbayes.entry.running import WITHHELD, run_entry
+from influbayes.errors import UsageError
+from influbayes.reporting.whole_files import write_files
 
 if TYPE_CHECKING:
     from influbayes.decisions.options import Options
     from influbayes.decisions.plan import Limits, Plan
 
-WITHHELD = 4
-INTERRUPTED = 130
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `influbayes plan` and return its exit code.
 
-    0 a plan; 2 the call is off or no plan keeps all limits; 3 a table or the run folder refused; 4 the run is withheld,
-    so nothing is planned from it; 5 FILE of --out exists or could not be written; 130 interrupted.
+    0 a plan; 1 a defect of ours; 2 the call is off or no plan keeps all limits; 3 a table or the run folder refused;
+    4 the run is withheld, so nothing is planned from it; 5 FILE of --out exists or could not be written; 130
+    interrupted.
     """
-    arguments = build_parser().parse_args(argv)
-    try:
-        return run_plan(arguments)
-    except InflubayesError as reason:
-        print(f"influbayes plan: {reason}", file=sys.stderr)
-        return reason.exit_code
-    except KeyboardInterrupt:
-        print("influbayes plan: interrupted, nothing written.", file=sys.stderr)
-        return INTERRUPTED
+    return run_entry(build_parser(), argv, work=lambda arguments, _: run_plan(arguments))
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -44,8 +36,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="influbayes plan",
         description="Which posts to buy for a budget: whole posts per tier and region, from a finished run.",
-        epilog="Exit codes: 0 a plan, 2 wrong call or no plan keeps all limits, 3 run or table refused, 4 the run is "
-        "withheld, 5 could not write, 130 interrupted.",
+        epilog="Exit codes: 0 a plan, 1 a defect of ours, 2 wrong call or no plan keeps all limits, 3 run or table "
+        "refused, 4 the run is withheld, 5 could not write, 130 interrupted.",
     )
     add = parser.add_argument
     add("run", metavar="RUN", help="run folder of influbayes fit")
@@ -168,11 +160,7 @@ def _list_inputs(arguments: argparse.Namespace, options: Options) -> dict[str, A
 
 def _write_json(path: Path, described: Mapping[str, Any]) -> None:
     text = json.dumps(described, allow_nan=False, ensure_ascii=False, indent=1, sort_keys=True)
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(f"{text}\n")
-    except OSError as error:
-        raise OutputError(f"{path}: could not be written ({error.strerror}). Choose another --out.") from error
+    write_files({path: f"{text}\n".encode()})
 
 
 if __name__ == "__main__":

@@ -6,17 +6,15 @@ Takes command-line words; makes a run folder and one screen of text. Knows exit 
 from __future__ import annotations
 
 import argparse
-import shlex
-import signal
 import sys
-import tempfile
-import traceback
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from influbayes.errors import InflubayesError, Interrupted, UsageError
+from influbayes.entry.options import check_prob, list_pairs, refuse_idle, refuse_idle_overwrite, split_pairs
+from influbayes.entry.running import run_entry, run_study
+from influbayes.errors import UsageError
 
 if TYPE_CHECKING:
     from influbayes.returns.filters import LedgerFilter
@@ -24,7 +22,6 @@ if TYPE_CHECKING:
     from influbayes.tables.ledger import Ledger
 
 SAMPLE = "ledger"
-DEFECT, INTERRUPTED, ALL_WITHHELD = 1, 130, 4
 FILTERS = ("influencer", "platform", "category", "gender", "type", "product", "campaign", "source")
 
 
@@ -34,20 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     0 fine; 1 a defect of ours; 2 the call is off; 3 data refused; 4 everything is withheld; 5 could not write, or the
     folder exists; 130 interrupted.
     """
-    words = list(sys.argv[1:] if argv is None else argv)
-    arguments = build_parser().parse_args(words)
-    signal.signal(signal.SIGTERM, _stop)
-    try:
-        return run_roas(arguments, command=shlex.join(["influbayes", "roas", *words]))
-    except InflubayesError as reason:
-        print(f"influbayes roas: {reason}", file=sys.stderr)
-        return reason.exit_code
-    except KeyboardInterrupt:
-        print("influbayes roas: interrupted, nothing written.", file=sys.stderr)
-        return INTERRUPTED
-    except Exception as defect:  # noqa: BLE001 (a defect of ours: a short message and a log file, never a traceback)
-        print(_say_defect(defect), file=sys.stderr)
-        return DEFECT
+    return run_entry(build_parser(), argv, work=lambda arguments, command: run_roas(arguments, command=command))
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -81,19 +65,26 @@ def build_parser() -> argparse.ArgumentParser:
 
 def run_roas(arguments: argparse.Namespace, *, command: str) -> int:
     """Do what the arguments say; return 0, or 4 where everything is withheld."""
-    from rich.console import Console
+    from influbayes.reporting.returns_terminal import print_returns
 
-    from influbayes.reporting.progress import show_progress
-
+    check_prob(arguments.prob)
     chosen, sizes = _read_filter(arguments), _read_sizes(arguments)
-    console = Console(stderr=False, soft_wrap=False, emoji=False, markup=False, highlight=False)
-    with show_progress(console, quiet=arguments.quiet) as progress:
-        results, folder = _analyse(arguments, chosen, sizes, command, progress)
-    if not arguments.quiet:
-        from influbayes.reporting.returns_terminal import print_returns
+    _refuse_idle(arguments, chosen)
+    return run_study(
+        lambda progress: _analyse(arguments, chosen, sizes, command, progress),
+        quiet=arguments.quiet,
+        print_screen=print_returns,
+    )
 
-        print_returns(results, console=console, paths={"report": folder / "report.html", "folder": folder})
-    return ALL_WITHHELD if results["status"] == "withheld" else 0
+
+def _refuse_idle(arguments: argparse.Namespace, chosen: LedgerFilter) -> None:
+    refuse_idle_overwrite(overwrite=arguments.overwrite, out=arguments.out)
+    if not chosen.cuts_orders:
+        refuse_idle(
+            {"--payout": arguments.payout},
+            where="where no orders are left out",
+            remedy="Add --from, --to, --after-first-post or --filter by product, campaign or source",
+        )
 
 
 def _analyse(
@@ -126,7 +117,7 @@ def _read(arguments: argparse.Namespace) -> Ledger:
     """Return the checked ledger; without a folder that of the bundled sample."""
     from influbayes.tables.ledger import read_ledger
 
-    mapping = _split_pairs(arguments.map, "--map")
+    mapping = split_pairs(arguments.map, "--map")
     if arguments.folder is not None:
         return read_ledger(arguments.folder, mapping=mapping)
     from importlib.resources import as_file, files
@@ -139,7 +130,7 @@ def _read_filter(arguments: argparse.Namespace) -> LedgerFilter:
     from influbayes.returns.filters import LedgerFilter
 
     chosen: dict[str, list[str]] = {}
-    for name, value in _list_pairs(arguments.filter, "--filter"):
+    for name, value in list_pairs(arguments.filter, "--filter"):
         if name not in FILTERS:
             raise UsageError(f"--filter {name}: there is no such filter. There are: {', '.join(FILTERS)}.")
         chosen.setdefault(name, []).append(value)
@@ -171,36 +162,6 @@ def _read_sizes(arguments: argparse.Namespace) -> GroupSizes | None:
     from influbayes.returns.incremental import GroupSizes
 
     return GroupSizes(exposed=given[0], control=given[1])
-
-
-def _list_pairs(pairs: list[str], option: str) -> list[tuple[str, str]]:
-    """Split NAME=VALUE words; UsageError names the word that has no `=`."""
-    split = [pair.partition("=") for pair in pairs]
-    wrong = [pair for pair, (left, sign, right) in zip(pairs, split, strict=True) if not (left and sign and right)]
-    if wrong:
-        raise UsageError(f"{option} {wrong[0]!r}: write {option} NAME=VALUE.")
-    return [(left.strip(), right.strip()) for left, _, right in split]
-
-
-def _split_pairs(pairs: list[str], option: str) -> dict[str, str]:
-    return dict(_list_pairs(pairs, option))
-
-
-def _stop(number: int, frame: object) -> None:
-    """Turn SIGTERM into an ordinary interruption, so that everything temporary is removed."""
-    raise Interrupted("Stopped; nothing was written.")
-
-
-def _say_defect(defect: Exception) -> str:
-    """Write the traceback to a log file and return a short message that names it."""
-    with tempfile.NamedTemporaryFile(
-        "w", prefix="influbayes-defect-", suffix=".log", delete=False, encoding="utf-8"
-    ) as log:
-        log.write("".join(traceback.format_exception(defect)))
-    return (
-        f"influbayes roas: a defect of influbayes, not of your data ({type(defect).__name__}). Nothing was written. "
-        f"Please report it with {log.name}."
-    )
 
 
 if __name__ == "__main__":

@@ -6,34 +6,30 @@ Takes command-line words; makes FILE and, beside it, FILE's truth. Knows no mode
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from influbayes.errors import InflubayesError, OutputError
+from influbayes.entry.running import run_entry
+from influbayes.errors import OutputError
+from influbayes.reporting.whole_files import write_files
 
 if TYPE_CHECKING:
     from influbayes.tables.simulate import SimulatedPosts
-
-INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `influbayes simulate` and return its exit code.
 
-    0 written; 2 the call is off; 5 FILE exists or could not be written; 130 interrupted.
+    0 written; 1 a defect of ours; 2 the call is off; 5 FILE exists or could not be written; 130 interrupted.
     """
-    arguments = _build_parser().parse_args(argv)
-    try:
-        print(_WRITERS[arguments.table](arguments))
-    except InflubayesError as reason:
-        print(f"influbayes simulate: {reason}", file=sys.stderr)
-        return reason.exit_code
-    except KeyboardInterrupt:
-        print("influbayes simulate: interrupted, nothing written.", file=sys.stderr)
-        return INTERRUPTED
+    return run_entry(_build_parser(), argv, work=_simulate)
+
+
+def _simulate(arguments: argparse.Namespace, command: str) -> int:
+    """Write the table asked for; return 0."""
+    print(_WRITERS[arguments.table](arguments))
     return 0
 
 
@@ -92,7 +88,7 @@ def _write_posts(arguments: argparse.Namespace) -> str:
     from influbayes.tables.simulate import render_posts_csv, render_truth, simulate_posts
 
     simulated = simulate_posts(posts=arguments.posts, creators=arguments.creators, seed=arguments.seed)
-    _write_whole({beside: render_truth(simulated), out: render_posts_csv(simulated)})
+    _write_whole({beside: render_truth(simulated), out: render_posts_csv(simulated)}, overwrite=arguments.overwrite)
     return _describe(simulated, out, beside)
 
 
@@ -104,7 +100,8 @@ def _write_sessions(arguments: argparse.Namespace) -> str:
     from influbayes.tables.simulate_sessions import render_sessions_csv, render_sessions_truth, simulate_sessions
 
     simulated = simulate_sessions(sessions=arguments.sessions, seed=arguments.seed)
-    _write_whole({beside: render_sessions_truth(simulated), out: render_sessions_csv(simulated)})
+    texts = {beside: render_sessions_truth(simulated), out: render_sessions_csv(simulated)}
+    _write_whole(texts, overwrite=arguments.overwrite)
     return (
         f"Wrote {out}: {len(simulated.frame):,} simulated sessions of {simulated.users:,} users, "
         f"{simulated.sign_ups:,} sign-ups (seed {simulated.seed}).\n"
@@ -125,7 +122,7 @@ def _write_ledger(arguments: argparse.Namespace) -> str:
     )
     texts = {out / name: text for name, text in render_ledger(simulated).items()}
     _make_folder(out, texts, overwrite=arguments.overwrite)
-    _write_whole(texts)
+    _write_whole(texts, overwrite=arguments.overwrite)
     rows = len(simulated.tracking_data)
     return (
         f"Wrote {out}: {len(simulated.influencers):,} simulated influencers, {rows:,} rows of users and orders (seed "
@@ -163,19 +160,8 @@ def _require_place(paths: Sequence[Path], *, overwrite: bool) -> None:
         raise OutputError(f"There is no folder {paths[0].parent}. Create it first, or give another --out.")
 
 
-def _write_whole(texts: Mapping[Path, str]) -> None:
-    """Write every file under a temporary name, then rename each, so that no half-written file is left."""
-    written = {path: path.with_name(f".{path.name}.tmp-{os.getpid()}") for path in texts}
-    try:
-        for path, text in texts.items():
-            written[path].write_bytes(text.encode("utf-8"))
-        for path, temporary in written.items():
-            temporary.replace(path)
-    except OSError as reason:
-        raise OutputError(f"Could not write {', '.join(map(str, texts))}: {reason.strerror or reason}.") from reason
-    finally:
-        for temporary in written.values():
-            temporary.unlink(missing_ok=True)
+def _write_whole(texts: Mapping[Path, str], *, overwrite: bool) -> None:
+    write_files({path: text.encode("utf-8") for path, text in texts.items()}, overwrite=overwrite)
 
 
 def _describe(simulated: SimulatedPosts, out: Path, beside: Path) -> str:

@@ -30,6 +30,8 @@ def fake_fit(design):
     """Return draws around the raw log odds of each level: a posterior without a sampler."""
     rng = np.random.default_rng(1)
     draws = {"intercept": -3 + 0.1 * rng.standard_normal((4, 500))}
+    if design.numerics:
+        draws["slope"] = 0.5 + 0.1 * rng.standard_normal((4, 500, len(design.numerics)))
     for term in design.factors:
         levels = len(design.levels[term.column])
         codes = design.rows.codes[term.column]

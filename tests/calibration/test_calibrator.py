@@ -1,7 +1,9 @@
 """Records: the same for any number of workers, honest about bad fits, read back as written, stale when they should."""
 
+import ast
 import json
 from dataclasses import asdict, replace
+from importlib.resources import files
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from influbayes.calibration import calibrator, digests
 from influbayes.calibration.calibrator import calibrate_engine
 from influbayes.calibration.covariates import TableShape, simulate_table
 from influbayes.calibration.digests import digest_code, digest_spec, normalise_source
+from influbayes.calibration.journal import open_journal
 from influbayes.calibration.plots import draw_coverage, draw_ecdf
 from influbayes.calibration.record import is_stale, list_stale_parts, read_record, render_record
 from influbayes.calibration.replication import Experiment, is_flagged, run_replication, spawn_generators
@@ -260,6 +263,74 @@ def test_the_code_digest_covers_hierarchy_and_inference(monkeypatch):
     assert (len(whole), whole) == (64, digest_code())
     monkeypatch.setattr(digests, "ROOMS", ("hierarchy",))
     assert digest_code() != whole
+
+
+def list_imports(module):
+    """Return the modules of the two rooms that a module names in its imports, also inside functions."""
+    room, name = module.split(".")
+    tree = ast.parse(files(f"influbayes.{room}").joinpath(f"{name}.py").read_text(encoding="utf-8"))
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("influbayes."):
+            part = node.module.removeprefix("influbayes.")
+            found |= {part} if "." in part else {f"{part}.{alias.name}" for alias in node.names}
+    return {one for one in found if one.split(".")[0] in digests.ROOMS}
+
+
+def test_the_digest_of_laplace_knows_every_module_it_imports():
+    """A new module must be put on one of the two lists, so that none is forgotten."""
+    reached, waiting = set(), {"inference.laplace"}
+    while waiting:
+        reached |= waiting
+        waiting = set().union(*(list_imports(module) for module in waiting)) - reached
+    assert reached == {*digests.LAPLACE, *digests.BESIDE_LAPLACE}
+
+
+def test_a_record_of_laplace_ages_with_its_own_code_alone(monkeypatch, record):
+    made = replace(record, engine="laplace", code_digest=digest_code("laplace"))
+    monkeypatch.setattr(digests, "ROOMS", ("hierarchy",))  # whatever else changes
+    assert list_stale_parts(made, specification=TIERS) == ()
+    monkeypatch.setattr(digests, "LAPLACE", digests.LAPLACE[1:])
+    assert list_stale_parts(made, specification=TIERS) == ("model code",)
+
+
+# --- the journal ---
+
+
+def test_a_calibration_that_was_stopped_goes_on_and_ends_the_same(record, tmp_path):
+    journal = tmp_path / "kept.jsonl"
+    calibrate_engine(plan(), replications=25, journal=journal)
+    with journal.open("a") as file:
+        file.write('\n{"key": "cut sho')
+    fitted = []
+
+    def count(design, **settings):
+        fitted.append(settings["seed"])
+        return sample_exactly(design, **settings)
+
+    count.__name__ = sample_exactly.__name__
+    resumed = calibrate_engine(plan(engine=count), replications=40, journal=journal)
+    assert len(fitted) == 15
+    assert resumed == record
+    again = calibrate_engine(plan(engine=count), replications=40, journal=journal)
+    assert len(fitted) == 15
+    assert render_record(again) == render_record(record)
+
+
+@pytest.mark.parametrize("change", [{"seed": 1}, {"draws": 60}, {"spec": SLOPES}])
+def test_a_journal_of_another_calibration_is_not_taken(change, tmp_path):
+    journal = tmp_path / "kept.jsonl"
+    calibrate_engine(plan(), replications=12, journal=journal)
+    mixed = calibrate_engine(plan(**change), replications=12, journal=journal)
+    assert mixed == calibrate_engine(plan(**change), replications=12)
+
+
+def test_a_journal_of_other_code_is_not_taken(monkeypatch, tmp_path):
+    kept = open_journal(tmp_path / "kept.jsonl", plan())
+    kept.append([3], [run_replication(plan(), 3)])
+    assert asdict(kept.read()[3]) == asdict(run_replication(plan(), 3))
+    monkeypatch.setattr(digests, "ROOMS", ("hierarchy",))
+    assert open_journal(tmp_path / "kept.jsonl", plan()).read() == {}
 
 
 def test_pictures_are_drawn_from_the_record_alone(record):

@@ -282,7 +282,7 @@ def test_huge_linear_predictors_neither_overflow_nor_lose_the_average() -> None:
     shifts = np.array([[0.0, 310.0], [850.0, -5.0]])
     weights = np.array([1.0, 2.0, 1.0])
     wanted = np.stack([expit(eta + shift[:, None]) @ weights for shift in shifts])
-    np.testing.assert_allclose(sum_shifted(eta, weights, shifts), wanted, rtol=1e-12)
+    np.testing.assert_allclose(sum_shifted(eta.T, weights, shifts), wanted, rtol=1e-12)
 
 
 def test_large_averages_use_every_nth_draw_and_say_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from influbayes import fit, pipeline
+from influbayes.entry import running
 from influbayes.reporting.run_folder import verify_run
 from influbayes.tables.simulate import simulate_posts
 
@@ -144,7 +145,7 @@ def test_a_defect_without_a_temporary_folder_is_still_code_1(
         raise FileNotFoundError(2, "No usable temporary directory found")
 
     monkeypatch.setattr(pipeline, "analyse_posts", fail)
-    monkeypatch.setattr(fit.tempfile, "NamedTemporaryFile", find_none)
+    monkeypatch.setattr(running.tempfile, "NamedTemporaryFile", find_none)
     assert fit.main(["posts.csv", "--out", "run", "--overwrite"]) == 1
     said = capfd.readouterr().err
     assert "a defect of influbayes, not of your data (ZeroDivisionError)" in said

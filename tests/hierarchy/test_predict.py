@@ -97,7 +97,7 @@ def test_block_size_changes_nothing(fit: Fit, size: int, monkeypatch: pytest.Mon
 
 def test_blocks_come_in_row_order_and_are_no_larger_than_told(fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(predict, "_BLOCK", 1_400)
-    parts = list(predict.iterate_blocks(fit))
+    parts = list(predict.iterate_rows(fit))
     assert [part.start for part, _ in parts] == list(range(0, 60, 7))
     assert max(eta.size for _, eta in parts) <= 1_400
 

@@ -11,8 +11,7 @@ from scipy.special import log_expit
 
 from influbayes.inference.expansion import expand_at
 from influbayes.inference.laplace import read_model
-from influbayes.inference.levels import cut_chunks
-from influbayes.inference.population import draw_level_effects
+from influbayes.inference.levels import cut_blocks
 from influbayes.inference.quadrature import PopulationLikelihood
 
 
@@ -31,7 +30,7 @@ def make_population(rows, *, nodes=21, axis=0):
     return PopulationLikelihood(
         X=X,
         cross=X.T @ y,
-        chunks=cut_chunks(X, y, m, codes),
+        blocks=cut_blocks(X, y, m, codes),
         levels=int(codes.max()) + 1,
         axis=axis,
         fixed_scale=None,
@@ -68,25 +67,51 @@ def test_integrated_likelihood_is_the_product_of_integrals(trials, scale):
     np.testing.assert_allclose(found, direct, atol=2e-5)
 
 
-def test_levels_are_summed_the_same_however_they_are_laid_out():
-    rows = make_rows([3, 1, 20, 40, 7, 1, 16, 17, 33], trials=3)
+def test_levels_keep_their_rows_and_outcomes():
+    rows = make_rows([3, 1, 20, 40, 7, 1, 16, 17, 33] * 60, trials=3)
     X, y, m, codes = rows
-    (chunk,) = cut_chunks(X, y, m, codes)
-    rng = np.random.default_rng(2)
-    theta, shift = rng.normal(size=(4, 2)), rng.normal(size=(3, 9, 4))
-    eta = chunk.X @ theta.T
-    found = chunk.sum_shifted(eta, shift, mean=True, spread=True)
-    slow = chunk._sum_slowly(eta, shift, True, True, True)
-    np.testing.assert_allclose(found.log, slow.log, rtol=1e-12)
-    np.testing.assert_allclose(found.mean, slow.mean, rtol=1e-12)
-    np.testing.assert_allclose(found.spread, slow.spread, rtol=1e-12)
-    for level, code in enumerate(chunk.members):
-        own = codes == code
-        direct = m[own] @ np.logaddexp(0, X[own] @ theta[1] + shift[2, level, 1])
-        assert found.log[2, level, 1] == pytest.approx(direct, rel=1e-12)
-        pair = chunk.sum_pairs(eta, np.array([level]), np.array([1]), shift[2, level, 1:2])
-        assert pair[0] == pytest.approx(direct, rel=1e-12)
-        assert chunk.conversions[level] == y[own].sum()
+    blocks = cut_blocks(X, y, m, codes)
+    assert len(blocks) > 1
+    for block in blocks:
+        for level, code in enumerate(block.members):
+            own, here = codes == code, slice(block.first[level], block.first[level + 1])
+            assert (block.X[here] == X[own]).all()
+            assert (block.trials[here] == m[own]).all()
+            assert block.conversions[level] == y[own].sum()
+
+
+@pytest.mark.parametrize("sizes", [[5, 16, 9], [17, 40, 200]])
+@pytest.mark.parametrize(("far", "trials"), [(0.0, 1), (25.0, 1), (0.0, 4), (290.0, 1), (310.0, 3)])
+def test_every_way_of_summing_gives_the_same(sizes, far, trials):
+    """Products, products of 16, and logarithms row by row: which is used depends on rows, trials and reach."""
+    rows = make_rows(sizes, trials=trials)
+    X, y, m, codes = rows
+    theta, scale = np.array([far, 0.4]), 0.3
+    found = make_population(rows, nodes=41).evaluate(theta[None], np.full((1, 1), np.log(scale)))
+    eta, z = X @ theta, np.linspace(-100, 30, 26_001)
+    expected = 0.0
+    for level in range(len(sizes)):
+        own = codes == level
+        x = eta[own][:, None] + scale * z
+        value = (y[own][:, None] * x - m[own][:, None] * np.logaddexp(0.0, x)).sum(axis=0) - 0.5 * z**2
+        expected += np.logaddexp.reduce(value) + np.log(z[1] - z[0]) - 0.5 * np.log(2 * np.pi)
+    assert found[0] == pytest.approx(expected, abs=1e-5 * max(1.0, abs(expected) / 1e3))
+
+
+def test_the_compiled_exponential_is_exact():
+    import numba
+
+    from influbayes.inference.kernels import _exp
+
+    @numba.njit
+    def apply(x, out):
+        for i in range(len(x)):
+            out[i] = _exp(x[i])
+
+    x = np.concatenate((np.linspace(-699, 699, 10_001), np.linspace(-1, 1, 1001)))
+    found = np.empty_like(x)
+    apply(x, found)
+    np.testing.assert_allclose(found, np.exp(x), rtol=5e-16)
 
 
 def test_far_out_the_integral_stays_finite_and_right():
@@ -150,12 +175,13 @@ def test_drawn_effects_have_the_exact_distribution(successes, rows, scale):
     assert distance < 1.63 / np.sqrt(20_000)  # Kolmogorov, 1 %
 
 
-def test_draws_are_exact_also_where_the_modes_are_badly_known():
+@pytest.mark.parametrize("width", [0.2, 0.9])
+def test_draws_are_exact_also_where_the_modes_are_badly_known(width):
     case = (np.ones((4, 1)), np.array([1.0, 0.0, 0.0, 0.0]), np.ones(4), np.zeros(4, dtype=np.int64))
-    (chunk,) = cut_chunks(*case)
+    (block,) = cut_blocks(*case)
     count = 20_000
-    drawn = draw_level_effects(
-        chunk, np.zeros((4, count)), np.full(count, 2.0), np.full((1, count), 5.0), np.full((1, count), 0.2),
+    drawn = block.draw_effects(
+        np.zeros((4, count)), np.full(count, 2.0), np.full((1, count), 5.0), np.full((1, count), width),
         np.random.default_rng(3),
     )[0]  # fmt: skip
     fine = np.linspace(-9, 9, 6001)

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from influbayes.attribution.history import tell_history
 from influbayes.attribution.terms import group_terms
 from influbayes.tables.session_quality import name_host
-from influbayes.tables.sessions import CHANNEL, EVENT, MISSING, SESSION, START, USER, SessionsTable
+from influbayes.tables.sessions import CHANNEL, MISSING, SESSION, START, USER, SessionsTable
 
 INTENT = "utm_term_intent"
 REFERRER_HOST = "referrer_host"
@@ -72,7 +73,7 @@ def make_features(sessions: SessionsTable, *, set_aside: tuple[str, ...] = ()) -
         hosts = {value: name_host(value) or MISSING for value in frame["referrer"].unique()}
         labels[REFERRER_HOST] = _join_rare(frame["referrer"].map(hosts))
     made = pd.DataFrame({name: pd.Categorical(values.to_numpy(object)) for name, values in labels.items()})
-    for name, values in {**_tell_time(frame[START]), **_tell_history(frame)}.items():
+    for name, values in {**_tell_time(frame[START]), **tell_history(frame)}.items():
         made[name] = values
     left = {name: why for name, why in LEFT_OUT.items() if name in frame}
     left |= dict.fromkeys(set_aside, "missing in most rows")
@@ -94,19 +95,3 @@ def _join_rare(column: pd.Series) -> pd.Series:
 def _tell_time(start: pd.Series) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
     parts = {"hour": start.dt.hour, "weekday": start.dt.day_of_week, "month": start.dt.month}
     return {name: part.to_numpy(np.float64) for name, part in parts.items()}
-
-
-def _tell_history(frame: pd.DataFrame) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
-    """Return what the user's earlier sessions tell, in file order."""
-    ordered = frame.sort_values([USER, EVENT, START, SESSION], kind="stable")
-    users = ordered[USER]
-    group = ordered.groupby(USER, sort=False)
-    start = ordered[START]
-    minutes = ordered["minutes"].fillna(0.0)
-    found: dict[str, pd.Series] = {
-        "earlier_sessions": group.cumcount(),
-        "days_since_first": (start - group[START].transform("first")).dt.total_seconds() / 86_400,
-        "days_since_last": (start - group[START].shift()).dt.total_seconds() / 86_400,
-        "earlier_minutes": minutes.groupby(users, sort=False).cumsum() - minutes,
-    }
-    return {name: values.reindex(frame.index).to_numpy(np.float64) for name, values in found.items()}

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from influbayes.attribution.features import INTENT
+from influbayes.attribution.history import HISTORY, tell_history
 from influbayes.attribution.terms import group_terms
 from influbayes.effects.estimands import summarise_draws
 from influbayes.errors import UsageError
@@ -23,6 +24,7 @@ from influbayes.tables.session_quality import list_set_aside
 from influbayes.tables.sessions import USER, SessionsTable
 
 MOST_LEVELS = 40
+FEWEST_INTENTS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +65,8 @@ class Spreads:
 def fit_to_sessions(spec: Specification, sessions: SessionsTable) -> tuple[Specification, tuple[str, ...]]:
     """Return the specification without the factors the table cannot serve, and why each was left out.
 
-    Search terms get a second, coarser factor, their intent, where terms share intents.
+    Search terms get a second, coarser factor, their intent, where there are at least three intents and twice as many
+    terms: fewer cannot be told from the terms themselves.
     """
     aside = list_set_aside(dict(sessions.quality))
     reasons: list[str] = []
@@ -75,20 +78,23 @@ def fit_to_sessions(spec: Specification, sessions: SessionsTable) -> tuple[Speci
             reasons.append(f"{term.column}: missing in most rows")
         else:
             kept.append(term)
-    unknown = [term.column for term in spec.numerics if term.column not in sessions.frame]
+    known = {*sessions.frame.columns, *HISTORY}
+    unknown = [term.column for term in spec.numerics if term.column not in known]
     if unknown or not kept:
         raise UsageError(f"The specification {spec.name} needs {', '.join(unknown) or 'a factor'} of these sessions.")
     terms = next((term for term in kept if term.column == "utm_term"), None)
     if terms is not None:
-        sizes = group_terms(sessions.frame["utm_term"]).sizes
-        if 2 <= len(sizes) < sessions.frame["utm_term"].nunique():
+        intents, count = group_terms(sessions.frame["utm_term"]).sizes, sessions.frame["utm_term"].nunique()
+        if len(intents) >= FEWEST_INTENTS and count >= 2 * len(intents):
             kept.append(replace(terms, column=INTENT))
+        else:
+            reasons.append(f"{INTENT}: {len(intents)} intents of {count} terms cannot be told from the terms")
     return replace(spec, factors=tuple(kept)), tuple(reasons)
 
 
 def make_rows(sessions: SessionsTable, spec: Specification) -> PostsTable:
     """Return the sessions as rows of a logistic model: one trial each, `conversions` 1 where it signed up."""
-    frame = sessions.frame
+    frame = sessions.frame.assign(**tell_history(sessions.frame))
     names = [term.column for term in spec.factors] + [term.column for term in spec.numerics]
     data: dict[str, pd.Series] = {name: frame[name] for name in names if name in frame}
     if any(term.column == INTENT for term in spec.factors):

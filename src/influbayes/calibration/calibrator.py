@@ -11,21 +11,24 @@ import multiprocessing
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 import numpy as np
 
 from influbayes.calibration.covariates import check_shape
 from influbayes.calibration.decision import ALPHA, FRESH_ALPHA, MOST_BAD, Failure, count_figures, find_failures
 from influbayes.calibration.digests import digest_code, digest_spec
+from influbayes.calibration.journal import Journal, open_journal
 from influbayes.calibration.ranks import choose_thinned
 from influbayes.calibration.record import CalibrationRecord, Stage
 from influbayes.calibration.replication import (
     Experiment,
     Replication,
+    name_engine,
     prepare_table,
     run_replication,
     simulate_design,
@@ -35,7 +38,7 @@ from influbayes.errors import Interrupted, UsageError
 from influbayes.inference.nuts import Progress
 
 FRESH = 1000
-_CHUNKS = 25
+_CHUNKS, _LARGEST_CHUNK = 25, 50
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 _PACKAGES = ("influbayes", "numpy", "scipy", "pandas", "numba", "nutpie", "pymc")
 
@@ -46,6 +49,7 @@ def calibrate_engine(
     replications: int = 1000,
     fresh: int = FRESH,
     workers: int = 1,
+    journal: Path | None = None,
     progress: Progress | None = None,
 ) -> CalibrationRecord:
     """Check by simulation that what an engine says about a specification is true as often as it says.
@@ -65,6 +69,9 @@ def calibrate_engine(
         Replications that decide a failure, at least 10.
     workers : int
         Processes. More than one needs an engine that can be pickled: a name, or a function of a module.
+    journal : Path, optional
+        File to which finished replications are added and from which they are taken, if the experiment and the code are
+        the same: a calibration that was stopped goes on where it was.
     progress : callable, optional
         Called with a text and the share done (0 to 1).
 
@@ -83,13 +90,14 @@ def calibrate_engine(
         Ctrl-C.
     """
     _check_numbers(experiment, replications, fresh, workers)
-    with _open_runner(experiment, workers) as run:
+    code = digest_code(name_engine(experiment))  # of the code that runs, whatever becomes of the files meanwhile
+    with _open_runner(experiment, workers, journal) as run:
         first = _make_stage(experiment, run(range(replications), progress), alpha=ALPHA)
         again = None
         if first.failures:
             numbers = range(replications, replications + fresh)
             again = _make_stage(experiment, run(numbers, progress), alpha=FRESH_ALPHA, among=first.failures)
-    return _make_record(experiment, first, again)
+    return _make_record(experiment, first, again, code=code)
 
 
 def _check_numbers(experiment: Experiment, replications: int, fresh: int, workers: int) -> None:
@@ -113,20 +121,26 @@ def _check_numbers(experiment: Experiment, replications: int, fresh: int, worker
 class _Runner:
     """Runs numbered replications, here or in a pool, and gives them in order."""
 
-    def __init__(self, experiment: Experiment, pool: ProcessPoolExecutor | None, workers: int) -> None:
-        self.experiment, self.pool, self.workers = experiment, pool, workers
+    def __init__(
+        self, experiment: Experiment, pool: ProcessPoolExecutor | None, workers: int, journal: Journal | None
+    ) -> None:
+        self.experiment, self.pool, self.workers, self.journal = experiment, pool, workers, journal
 
     def __call__(self, numbers: range, progress: Progress | None) -> list[Replication]:
-        done: list[Replication] = []
-        for chunk in self._iterate_chunks(numbers):
-            done.extend(chunk)
+        done = {} if self.journal is None else self.journal.read()
+        done = {number: one for number, one in done.items() if number in numbers}
+        missing = [number for number in numbers if number not in done]
+        size = max(1, min(_LARGEST_CHUNK, len(missing) // (_CHUNKS * self.workers)))
+        chunks = [missing[at : at + size] for at in range(0, len(missing), size)]
+        for chunk, found in zip(chunks, self._iterate_chunks(chunks), strict=True):
+            if self.journal is not None:
+                self.journal.append(chunk, found)
+            done |= dict(zip(chunk, found, strict=True))
             if progress is not None:
                 progress(f"replication {len(done):,} of {len(numbers):,}", len(done) / len(numbers))
-        return done
+        return [done[number] for number in numbers]
 
-    def _iterate_chunks(self, numbers: range) -> Iterator[Iterable[Replication]]:
-        size = max(1, len(numbers) // (_CHUNKS * self.workers))
-        chunks = [numbers[at : at + size] for at in range(0, len(numbers), size)]
+    def _iterate_chunks(self, chunks: Sequence[Sequence[int]]) -> Iterator[list[Replication]]:
         if self.pool is None:
             yield from (_run_chunk(self.experiment, chunk) for chunk in chunks)
             return
@@ -137,11 +151,12 @@ class _Runner:
 
 
 @contextmanager
-def _open_runner(experiment: Experiment, workers: int) -> Iterator[_Runner]:
+def _open_runner(experiment: Experiment, workers: int, journal: Path | None) -> Iterator[_Runner]:
     """Give a runner; on any exit nothing that waits is begun and the pool is closed."""
+    kept = None if journal is None else open_journal(journal, experiment)
     if workers == 1:
         try:
-            yield _Runner(experiment, None, 1)
+            yield _Runner(experiment, None, 1, kept)
         except KeyboardInterrupt as stop:
             raise Interrupted("Stopped while calibrating; nothing was written.") from stop
         return
@@ -149,7 +164,7 @@ def _open_runner(experiment: Experiment, workers: int) -> Iterator[_Runner]:
         # Processes start afresh: a forked copy of a process with threads may hang.
         pool = ProcessPoolExecutor(max_workers=workers, mp_context=multiprocessing.get_context("spawn"))
         try:
-            yield _Runner(experiment, pool, workers)
+            yield _Runner(experiment, pool, workers, kept)
         except KeyboardInterrupt as stop:
             raise Interrupted("Stopped while calibrating; nothing was written.") from stop
         finally:
@@ -169,7 +184,7 @@ def _one_thread_each() -> Iterator[None]:
                 os.environ.pop(name, None)
 
 
-def _run_chunk(experiment: Experiment, numbers: range) -> list[Replication]:
+def _run_chunk(experiment: Experiment, numbers: Sequence[int]) -> list[Replication]:
     if experiment.posts is None:
         return [run_replication(experiment, number) for number in numbers]
     ready = prepare_table(experiment, rng=np.random.default_rng(0))
@@ -195,7 +210,7 @@ def _make_stage(
     )
 
 
-def _make_record(experiment: Experiment, first: Stage, fresh: Stage | None) -> CalibrationRecord:
+def _make_record(experiment: Experiment, first: Stage, fresh: Stage | None, *, code: str) -> CalibrationRecord:
     spec = experiment.specification
     stages = (first,) if fresh is None else (first, fresh)
     wrong = (*(words for stage in stages for words in _say_bad_fits(stage)), *_say_failures(fresh))
@@ -204,7 +219,7 @@ def _make_record(experiment: Experiment, first: Stage, fresh: Stage | None) -> C
         because=wrong or _say_passed(first, fresh),
         model=spec.name,
         title=spec.title,
-        engine=_name_engine(experiment),
+        engine=name_engine(experiment),
         draws=experiment.draws,
         chains=experiment.chains,
         seed=experiment.seed,
@@ -212,7 +227,7 @@ def _make_record(experiment: Experiment, first: Stage, fresh: Stage | None) -> C
         first=first,
         fresh=fresh,
         specification_digest=digest_spec(spec),
-        code_digest=digest_code(),
+        code_digest=code,
         versions=_list_versions(),
     )
 
@@ -244,11 +259,6 @@ def _say_passed(first: Stage, fresh: Stage | None) -> tuple[str, ...]:
     return (
         f"{count}: {names} left the bands once, but not in {fresh.replications:,} fresh replications, so by chance.",
     )
-
-
-def _name_engine(experiment: Experiment) -> str:
-    engine = experiment.engine
-    return engine if isinstance(engine, str) else getattr(engine, "__name__", type(engine).__name__)
 
 
 def _describe_table(experiment: Experiment) -> str:

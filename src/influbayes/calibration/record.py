@@ -110,7 +110,7 @@ def is_stale(record: CalibrationRecord, *, specification: Specification | None =
 
 def list_stale_parts(record: CalibrationRecord, *, specification: Specification | None = None) -> tuple[str, ...]:
     """Return which parts changed since the record was made: "model code", "specification"."""
-    stale = [] if record.code_digest == digest_code() else ["model code"]
+    stale = [] if record.code_digest == digest_code(record.engine) else ["model code"]
     now = specification
     if now is None and record.model in list_shipped_specs():
         now = load_spec(record.model)

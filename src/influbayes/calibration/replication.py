@@ -141,6 +141,12 @@ def find_engine(engine: str | Engine) -> Engine:
     return partial(fit_model, engine=engine) if isinstance(engine, str) else engine
 
 
+def name_engine(experiment: Experiment) -> str:
+    """Return the name of the engine that an experiment is about."""
+    engine = experiment.engine
+    return engine if isinstance(engine, str) else getattr(engine, "__name__", type(engine).__name__)
+
+
 def prepare_table(experiment: Experiment, *, rng: np.random.Generator) -> Prepared:
     """Simulate a table, or take the one the experiment gives, and build its design."""
     given, spec = experiment.posts, experiment.specification

@@ -16,10 +16,10 @@ from scipy.special import expit
 
 from influbayes.hierarchy.design import Design, FloatArray, IntArray, ModelRows, shift_numeric, stretch
 from influbayes.hierarchy.posterior import Fit
-from influbayes.hierarchy.predict import LARGEST, expected_value, iterate_blocks
+from influbayes.hierarchy.predict import LARGEST, expected_value, iterate_rows
 
 LEAST_DRAWS = 2_000
-_CACHED = 16_384
+_CACHED = 32_768
 _LARGEST_EXPONENT = 300.0
 
 Profile = tuple[int, ...]
@@ -63,10 +63,10 @@ def average_posts(fit: Fit) -> Averages:
     profiles, own = _list_profiles(population.rows, factors)
     shifts = _Shifts(population.fit, factors)
     sums.steps.update({column: np.zeros_like(sums.overall) for column in shifts.steps})
-    for part, eta in iterate_blocks(population.fit, population.rows):
+    for part, eta in iterate_rows(population.fit, population.rows):
         for number in np.unique(own[part]):
             inside = np.flatnonzero(own[part] == number)
-            _add_posts(sums, profiles[number], eta[..., inside], population.weights[part][inside], shifts)
+            _add_posts(sums, profiles[number], eta[inside], population.weights[part][inside], shifts)
     return sums.divide(population)
 
 
@@ -140,8 +140,8 @@ class _Shifts:
         codes = {name: np.zeros(1, dtype=np.int64) for name in design.levels}
         codes.update({name: np.array([code]) for name, code in zip(self._factors, profile, strict=True)})
         blank = np.zeros((1, len(design.numerics)))
-        ((_, eta),) = iterate_blocks(self._fit, ModelRows(x=blank, raw=blank, codes=codes))
-        return eta.reshape(-1)
+        ((_, eta),) = iterate_rows(self._fit, ModelRows(x=blank, raw=blank, codes=codes))
+        return np.asarray(eta[0])
 
 
 class _Sums:
@@ -205,10 +205,10 @@ class _Sums:
 
 
 def _add_posts(sums: _Sums, own: Profile, eta: FloatArray, weights: FloatArray, shifts: _Shifts) -> None:
-    """Add posts of one profile, `eta` (chain, draw, posts), under every target profile and every step."""
+    """Add posts of one profile, `eta` (posts, draws), under every target profile and every step."""
     start, targets = shifts.find(own), list(sums.list_targets(own))
     moves = [shifts.find(target) - start for target in targets]
-    totals = sum_shifted(eta.reshape(-1, eta.shape[-1]), weights, np.array([*moves, *shifts.steps.values()]))
+    totals = sum_shifted(eta, weights, np.array([*moves, *shifts.steps.values()]))
     for target, total in zip(targets, totals, strict=False):
         sums.add(own, target, total)
     for column, total in zip(shifts.steps, totals[len(targets) :], strict=True):
@@ -218,29 +218,28 @@ def _add_posts(sums: _Sums, own: Profile, eta: FloatArray, weights: FloatArray, 
 def sum_shifted(eta: FloatArray, weights: FloatArray, shifts: FloatArray) -> FloatArray:
     """Return sums over posts of weights x inv_logit(eta + shift).
 
-    `eta` (draws, posts), `weights` (posts,), `shifts` (shift, draws); the sums are (shift, draws).
+    `eta` (posts, draws), `weights` (posts,), `shifts` (shift, draws); the sums are (shift, draws).
     """
     totals = np.empty(shifts.shape)
-    size = max(1, _CACHED // max(1, eta.shape[1]))
-    for at in range(0, len(eta), size):
+    size = max(1, _CACHED // max(1, len(eta)))
+    for at in range(0, eta.shape[1], size):
         some = slice(at, at + size)
-        totals[:, some] = _sum_block(eta[some], weights, shifts[:, some])
+        totals[:, some] = _sum_block(eta[:, some], weights[:, None], shifts[:, some])
     return totals
 
 
 def _sum_block(eta: FloatArray, weights: FloatArray, shifts: FloatArray) -> FloatArray:
     largest = max(np.abs(eta).max(initial=0.0), np.abs(shifts).max(initial=0.0))
     if not largest < _LARGEST_EXPONENT:
-        return np.stack([np.einsum("ij,j->i", expit(eta + shift[:, None]), weights) for shift in shifts])
-    # 1 / (1 + exp(-eta) exp(-shift)): the exponential of a post is taken once for all shifts.
+        return np.stack([np.add.reduce(weights * expit(eta + shift), axis=0) for shift in shifts])
+    # weight / (1 + exp(-eta) exp(-shift)): the exponential of a post is taken once for all shifts.
     against, factors = np.exp(-eta), np.exp(-shifts)
-    room, totals = np.empty_like(eta), np.empty(shifts.shape)
+    room, totals = np.empty_like(against), np.empty(shifts.shape)
     for total, factor in zip(totals, factors, strict=True):
-        np.multiply(against, factor[:, None], out=room)
+        np.multiply(against, factor, out=room)
         room += 1.0
-        np.reciprocal(room, out=room)
-        # Not BLAS: its threads would decide the last digits.
-        np.einsum("ij,j->i", room, weights, out=total)
+        np.divide(weights, room, out=room)
+        np.add.reduce(room, axis=0, out=total)
     return totals
 
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from influbayes.effects.tails import locate_count, locate_variance
 from influbayes.hierarchy.design import Design, FloatArray, IntArray, ModelRows
 from influbayes.hierarchy.posterior import Fit
-from influbayes.hierarchy.predict import LARGEST, predictive_draws
+from influbayes.hierarchy.predict import LARGEST, predictive_draws, replicate_sums
 
 PASSES = 40_000_000
 """Most rows x draws replicated for one grouping of the rows."""
@@ -92,11 +92,12 @@ def check_predictions(
     """
     thinned = thin_fit(fit, PASSES // max(1, len(fit.design.rows)))
     groupings = [*_group_cells(fit.design), *_group_tenths(fit.design)]
-    seeds = np.random.SeedSequence(seed).generate_state(len(groupings) + 1)
+    seeds = np.random.SeedSequence(seed).generate_state(2)
+    sums = replicate_sums(thinned, [grouping.codes for grouping in groupings], seed=int(seeds[0]))
     checks = [
         check
-        for grouping, own in zip(groupings, seeds, strict=False)
-        for check in _check_groups(thinned, grouping, int(own), probability)
+        for grouping, replicated in zip(groupings, sums, strict=True)
+        for check in _check_groups(thinned, grouping, replicated, probability)
     ]
     if creators is not None:
         checks.append(_check_creator_spread(thinned, np.asarray(creators), int(seeds[-1]), probability))
@@ -154,19 +155,20 @@ def number_tenths(raw: FloatArray) -> IntArray:
     return np.minimum((10.0 * middle).astype(np.int64), 9)[places]
 
 
-def _check_groups(fit: Fit, grouping: _Grouping, seed: int, probability: float) -> Iterator[PredictiveCheck]:
-    replicated = predictive_draws(fit, by=grouping.codes, seed=seed).reshape(-1, len(grouping.subjects))
+def _check_groups(fit: Fit, grouping: _Grouping, sums: FloatArray, probability: float) -> Iterator[PredictiveCheck]:
+    """Check every group of one grouping against its replicated sums (chain, draw, group)."""
+    replicated = np.ascontiguousarray(np.moveaxis(sums, -1, 0)).reshape(len(grouping.subjects), -1)
     observed = np.bincount(grouping.codes, fit.design.conversions)
     trials = np.bincount(grouping.codes, fit.design.trials)
     posts = np.bincount(grouping.codes)
     for index, subject in enumerate(grouping.subjects):
-        tail = locate_count(replicated[:, index], float(observed[index]), float(trials[index]))
+        tail = locate_count(replicated[index], float(observed[index]), float(trials[index]))
         yield _make_check(
             grouping.kind,
             subject,
             int(posts[index]),
             float(observed[index]),
-            replicated[:, index],
+            replicated[index],
             tail=tail,
             probability=probability,
             raw_rate=float(observed[index] / trials[index]),

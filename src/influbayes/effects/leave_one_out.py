@@ -10,19 +10,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import expit
 
 from influbayes.effects.criticism import take_rows, thin_fit
-from influbayes.effects.weights import smooth_log_weights
+from influbayes.effects.weights import EQUAL, LEAST_TAIL, count_tail, smooth_log_weights, smooth_tails, sum_logs
 from influbayes.hierarchy.design import FloatArray, IntArray, ModelRows
 from influbayes.hierarchy.posterior import Fit
-from influbayes.hierarchy.predict import LARGEST, iterate_blocks
+from influbayes.hierarchy.predict import LARGEST, iterate_rows, weigh_outcomes
 
 LOO_ROWS = 5_000
 PARETO_LIMIT = 0.7
-_PRIOR_DRAWS = 10.0
 _FITTED = 64
-_LEAST_TAIL = 5
-_EQUAL = 1e-8
+_LARGEST_EXPONENT = 300.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,64 +109,38 @@ def leave_out(log_lik: FloatArray, eta: FloatArray) -> FloatArray:
     ratios = np.ascontiguousarray(-log_lik.T)
     ratios -= ratios.max(axis=1, keepdims=True)
     count = ratios.shape[1]
-    tail = int(3 * np.sqrt(count)) if count > 225 else count // 5
+    tail = count_tail(count)
     places = np.argpartition(ratios, count - tail - 1, axis=1)[:, count - tail - 1 :]
     places = np.take_along_axis(places, np.argsort(np.take_along_axis(ratios, places, 1), axis=1), 1)
     largest = np.take_along_axis(ratios, places, 1)
     weights, k = np.empty_like(ratios), np.empty(len(ratios))
-    smooth = (largest[:, 1] - largest[:, 0] > 0) & (largest[:, -1] - largest[:, 1] > _EQUAL) & (tail >= _LEAST_TAIL)
+    smooth = (largest[:, 1] - largest[:, 0] > 0) & (largest[:, -1] - largest[:, 1] > EQUAL) & (tail >= LEAST_TAIL)
     for row in np.flatnonzero(~smooth):
         weights[row], k[row] = smooth_log_weights(-log_lik[:, row])
     for part in np.array_split(np.flatnonzero(smooth), max(1, int(np.ceil(smooth.sum() / _FITTED)))):
-        weights[part], k[part] = _smooth(ratios[part], largest[part], places[part, 1:])
+        weights[part], k[part] = smooth_tails(ratios[part], largest[part], places[part, 1:])
     return _score(weights, k, log_lik.T, eta.T)
 
 
 def _score(weights: FloatArray, k: FloatArray, log_lik: FloatArray, eta: FloatArray) -> FloatArray:
     """Return elpd, k, p and the predicted probability (4, rows) under log weights (rows, draws)."""
-    total = _log_sum(weights)
-    elpd = _log_sum(weights + log_lik) - total
-    predicted = np.exp(_log_sum(weights - np.logaddexp(0.0, -eta)) - total)
-    return np.stack([elpd, k, _log_sum(log_lik) - np.log(log_lik.shape[1]) - elpd, predicted])
+    top = log_lik.max(axis=1)
+    if not (weights.min() > -_LARGEST_EXPONENT and (top - log_lik.min(axis=1)).max() < _LARGEST_EXPONENT):
+        return _score_logs(weights, k, log_lik, eta)
+    weight = np.exp(weights)
+    weight /= weight.sum(axis=1, keepdims=True)
+    likelihood = np.exp(log_lik - top[:, None])
+    elpd = np.log(np.einsum("ij,ij->i", weight, likelihood)) + top
+    p = np.log(likelihood.mean(axis=1)) + top - elpd
+    return np.stack([elpd, k, p, np.einsum("ij,ij->i", weight, expit(eta))])
 
 
-def _smooth(ratios: FloatArray, largest: FloatArray, places: IntArray) -> tuple[FloatArray, FloatArray]:
-    """Return log weights (rows, draws) with the largest replaced by quantiles of the fitted Pareto tail, and k."""
-    cutoff = np.exp(largest[:, :1])
-    k, sigma = _fit_tails(np.exp(largest[:, 1:]) - cutoff)
-    p = np.arange(0.5, places.shape[1]) / places.shape[1]
-    with np.errstate(invalid="ignore"):
-        smoothed = np.log(cutoff + sigma[:, None] * np.expm1(-k[:, None] * np.log1p(-p)) / k[:, None])
-    usable = np.isfinite(smoothed).all(axis=1)
-    kept = np.where(usable[:, None], np.minimum(smoothed, largest[:, -1:]), largest[:, 1:])
-    weights = ratios.copy()
-    np.put_along_axis(weights, places, kept, axis=1)
-    return weights, np.where(np.isnan(k), np.inf, k)
-
-
-def _fit_tails(exceedances: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Fit a generalised Pareto distribution to sorted exceedances (rows, tail): shape drawn a little to 0.5, scale."""
-    count = exceedances.shape[1]
-    grid = 30 + int(count**0.5)
-    quarter = exceedances[:, int(count / 4 + 0.5) - 1, None]
-    steps = 1.0 - np.sqrt(grid / (np.arange(1, grid + 1) - 0.5))
-    with np.errstate(all="ignore"):  # a tail that is no Pareto gives not-a-number, which the caller turns into k = inf
-        theta = steps / (3.0 * quarter) + 1.0 / exceedances[:, -1:]
-        shapes = np.stack([np.log1p(-theta[:, j, None] * exceedances).mean(axis=1) for j in range(grid)], axis=1)
-        profile = count * (np.log(-theta / shapes) - shapes - 1.0)
-        weights = np.exp(profile - _log_sum(profile)[:, None])
-        weights[weights < 10 * np.finfo(np.float64).eps] = 0.0
-        best = (theta * weights).sum(axis=1) / weights.sum(axis=1)
-        shape = np.log1p(-best[:, None] * exceedances).mean(axis=1)
-    unfit = quarter[:, 0] <= exceedances[:, 0]
-    k = np.where(unfit, np.nan, (count * shape + _PRIOR_DRAWS * 0.5) / (count + _PRIOR_DRAWS))
-    return k, -shape / best
-
-
-def _log_sum(values: FloatArray) -> FloatArray:
-    """Return log(sum(exp(values))) over the last axis."""
-    top = values.max(axis=-1, keepdims=True)
-    return np.asarray(np.log(np.exp(values - top).sum(axis=-1)) + top[..., 0])
+def _score_logs(weights: FloatArray, k: FloatArray, log_lik: FloatArray, eta: FloatArray) -> FloatArray:
+    """Do the same where exp could underflow."""
+    total = sum_logs(weights)
+    elpd = sum_logs(weights + log_lik) - total
+    predicted = np.exp(sum_logs(weights - np.logaddexp(0.0, -eta)) - total)
+    return np.stack([elpd, k, sum_logs(log_lik) - np.log(log_lik.shape[1]) - elpd, predicted])
 
 
 def _find_alike(rows: ModelRows) -> tuple[IntArray, IntArray]:
@@ -179,13 +152,9 @@ def _find_alike(rows: ModelRows) -> tuple[IntArray, IntArray]:
 
 def _iterate_log_likelihood(fit: Fit, rows: ModelRows) -> Iterator[tuple[FloatArray, FloatArray]]:
     """Yield log likelihood (binomial coefficients included) and linear predictor, each (draws, block of rows)."""
-    from scipy.special import gammaln
-
     conversions, trials = np.asarray(rows.conversions), np.asarray(rows.trials)
-    coefficient = gammaln(trials + 1.0) - gammaln(conversions + 1.0) - gammaln(trials - conversions + 1.0)
-    for part, eta in iterate_blocks(fit, rows):
-        density = conversions[part] * eta - trials[part] * np.logaddexp(0.0, eta) + coefficient[part]
-        yield density.reshape(-1, density.shape[-1]), eta.reshape(-1, eta.shape[-1])
+    for part, eta in iterate_rows(fit, rows):
+        yield weigh_outcomes(eta, conversions[part], trials[part]).T, eta.T
 
 
 def _standard_error(elpd: FloatArray, total: int) -> float:

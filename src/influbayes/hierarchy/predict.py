@@ -5,7 +5,7 @@ Each function reduces block by block, so that rows x draws never exists at once 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from influbayes.hierarchy.posterior import Fit
 
 LARGEST = 10_000_000
-_BLOCK = 2_000_000
+_BLOCK = 131_072
+_MANY_DRAWS = 1_000
 
 
 def linear_predictor(
@@ -58,7 +59,7 @@ def expected_value(
     Parameters, shapes and errors as for `linear_predictor`; with `by` the mean of probabilities, not the probability of
     the mean.
     """
-    return _reduce(fit, rows, by, weights, expit)
+    return _reduce(fit, rows, by, weights, lambda eta: expit(eta, out=eta))
 
 
 def predictive_draws(
@@ -79,15 +80,36 @@ def predictive_draws(
         Counts (chain, draw, rows), or with `by` their sums (chain, draw, G).
     """
     given = fit.design.rows if rows is None else rows
-    trials = np.ones(len(given), dtype=np.int64) if given.trials is None else given.trials
-    rng = np.random.default_rng(seed)
     groups = _check_groups(fit, given, by)
-    totals = np.zeros((*fit.draws["intercept"].shape, groups))
-    for part, eta in iterate_blocks(fit, given):
+    totals = np.zeros((groups, fit.draws["intercept"].size))
+    for part, counts in _iterate_replicates(fit, given, seed):
+        _gather(totals, counts, part, by)
+    return _put_draws_first(totals, fit)
+
+
+def replicate_sums(fit: Fit, groupings: Sequence[IntArray], *, seed: int) -> list[FloatArray]:
+    """Return sums of replicated conversions by several groupings of the fitted rows, from one replication.
+
+    Each grouping is (rows,) codes as `by` of `predictive_draws`, whose numbers these are; each result (chain, draw, G).
+    """
+    rows = fit.design.rows
+    sums = [np.zeros((_check_groups(fit, rows, by), fit.draws["intercept"].size)) for by in groupings]
+    for part, counts in _iterate_replicates(fit, rows, seed):
+        for by, totals in zip(groupings, sums, strict=True):
+            _gather(totals, counts, part, by)
+    return [_put_draws_first(totals, fit) for totals in sums]
+
+
+def _iterate_replicates(fit: Fit, rows: ModelRows, seed: int) -> Iterator[tuple[slice, FloatArray]]:
+    """Yield (rows, replicated conversions (block, draws over all chains)) in row order."""
+    trials = np.ones(len(rows), dtype=np.int64) if rows.trials is None else rows.trials
+    rng = np.random.default_rng(seed)
+    single = bool((trials == 1).all())
+    for part, eta in iterate_rows(fit, rows):
         # Row by row, so that the numbers drawn do not depend on where a block ends.
-        counts = rng.binomial(trials[part, None, None], np.moveaxis(expit(eta), -1, 0))
-        _gather(totals, np.moveaxis(counts, 0, -1).astype(np.float64), part, by)
-    return totals
+        chances = expit(eta, out=eta)
+        counts = rng.random(chances.shape) < chances if single else rng.binomial(trials[part, None], chances)
+        yield part, counts.astype(np.float64)
 
 
 def log_likelihood(fit: Fit) -> FloatArray:
@@ -98,37 +120,81 @@ def log_likelihood(fit: Fit) -> FloatArray:
     UsageError
         Where rows x draws is above 10^7.
     """
-    result = np.empty((*fit.draws["intercept"].shape, _check_groups(fit, fit.design.rows, None)))
-    conversions, trials = fit.design.conversions, fit.design.trials
+    result = np.empty((_check_groups(fit, fit.design.rows, None), fit.draws["intercept"].size))
+    for part, eta in iterate_rows(fit, fit.design.rows):
+        weigh_outcomes(eta, fit.design.conversions[part], fit.design.trials[part], out=result[part])
+    return _put_draws_first(result, fit)
+
+
+def weigh_outcomes(
+    eta: FloatArray, conversions: IntArray, trials: IntArray, *, out: FloatArray | None = None
+) -> FloatArray:
+    """Return the log likelihood (rows, draws) of outcomes (rows,) at linear predictors (rows, draws)."""
     ways = gammaln(trials + 1.0) - gammaln(conversions + 1.0) - gammaln(trials - conversions + 1.0)
-    for part, eta in iterate_blocks(fit):
-        result[..., part] = conversions[part] * eta - trials[part] * np.logaddexp(0.0, eta) + ways[part]
+    result = np.abs(eta, out=out)
+    np.negative(result, out=result)
+    np.exp(result, out=result)
+    np.log1p(result, out=result)
+    result += np.maximum(eta, 0.0)  # log(1 + exp(eta)), finite for every eta
+    if (trials != 1).any():
+        result *= trials[:, None]
+    np.subtract(conversions[:, None] * eta, result, out=result)
+    if ways.any():
+        result += ways[:, None]
     return result
 
 
-def iterate_blocks(fit: Fit, rows: ModelRows | None = None) -> Iterator[tuple[slice, FloatArray]]:
-    """Yield (rows, draws of eta (chain, draw, block)) in row order, each block at most 2 x 10^6 numbers."""
+def iterate_rows(fit: Fit, rows: ModelRows | None = None) -> Iterator[tuple[slice, FloatArray]]:
+    """Yield (rows, eta (block, draws over all chains)) in row order, each block at most 131,072 numbers or one row.
+
+    The array is the caller's to change. The draws of one row lie together: most of what follows works row by row.
+    """
     given = fit.design.rows if rows is None else rows
     draws = fit.draws["intercept"].size
     size = max(1, _BLOCK // max(1, draws))
-    fresh = {name: _draw_new_level(fit, name) for name, codes in given.codes.items() if (codes < 0).any()}
+    fresh = {name: _draw_new_level(fit, name).reshape(-1) for name, codes in given.codes.items() if (codes < 0).any()}
+    parts = _list_parts(fit)
     for start in range(0, len(given), size):
         part = slice(start, min(start + size, len(given)))
-        yield part, _predict_block(fit, given, part, fresh)
+        yield part, _predict_block(fit, given, part, parts, fresh)
 
 
-def _predict_block(fit: Fit, rows: ModelRows, part: slice, fresh: dict[str, FloatArray]) -> FloatArray:
-    eta: FloatArray = np.repeat(fit.draws["intercept"][..., None], part.stop - part.start, axis=-1)
-    if fit.design.numerics:
-        eta += fit.draws["slope"] @ rows.x[part].T
+def _list_parts(fit: Fit) -> dict[str, FloatArray]:
+    """Return slopes and effects by variable as (numerics, levels or cells; draws), the draws of one together."""
+    named = ["slope"] * bool(fit.design.numerics) + [f"effect_{term.column}" for term in fit.design.factors]
+    named += [f"effect_{pair.name}" for pair in fit.design.interactions]
+    draws = fit.draws["intercept"].size
+    return {name: np.ascontiguousarray(fit.draws[name].reshape(draws, -1).T) for name in named}
+
+
+def _predict_block(
+    fit: Fit, rows: ModelRows, part: slice, parts: dict[str, FloatArray], fresh: dict[str, FloatArray]
+) -> FloatArray:
+    x = rows.x[part]
+    eta = np.repeat(fit.draws["intercept"].reshape(1, -1), len(x), axis=0)
+    for k in range(len(fit.design.numerics)):
+        eta += x[:, k, None] * parts["slope"][k]
     for term in fit.design.factors:
-        codes, effect = rows.codes[term.column][part], fit.draws[f"effect_{term.column}"]
-        known = effect[..., np.maximum(codes, 0)]
-        eta += np.where(codes >= 0, known, fresh[term.column][..., None]) if (codes < 0).any() else known
+        codes, effects = rows.codes[term.column][part], parts[f"effect_{term.column}"]
+        eta += effects[codes] if (codes >= 0).all() else _take_known(effects, codes, fresh[term.column])
     for pair in fit.design.interactions:
-        first, second = (rows.codes[name][part] for name in pair.of)
-        eta += fit.draws[f"effect_{pair.name}"][..., first, second]
+        eta += parts[f"effect_{pair.name}"][_number_cells(fit, rows, pair.of, part)]
     return eta
+
+
+def _take_known(effects: FloatArray, codes: IntArray, fresh: FloatArray) -> FloatArray:
+    return np.where(codes[:, None] >= 0, effects[np.maximum(codes, 0)], fresh)
+
+
+def _number_cells(fit: Fit, rows: ModelRows, names: tuple[str, ...], part: slice) -> IntArray:
+    """Return the place (rows,) of each row's cell among all cells of several factors."""
+    sizes = [len(fit.design.levels[name]) for name in names]
+    return np.asarray(np.ravel_multi_index([rows.codes[name][part] for name in names], sizes), dtype=np.int64)
+
+
+def _put_draws_first(values: FloatArray, fit: Fit) -> FloatArray:
+    """Return (rows, draws) as (chain, draw, rows), without copying."""
+    return np.moveaxis(values.reshape(len(values), *fit.draws["intercept"].shape), 0, -1)
 
 
 def _draw_new_level(fit: Fit, factor: str) -> FloatArray:
@@ -152,15 +218,19 @@ def _reduce(
     groups = _check_groups(fit, given, by)
     if weights is not None and (by is None or len(weights) != len(given)):
         raise UsageError("weights= are the weights of means: give by= as well, and one weight a row.")
-    weight = np.ones(len(given)) if weights is None else np.asarray(weights, dtype=np.float64)
-    totals = np.zeros((*fit.draws["intercept"].shape, groups))
-    for part, eta in iterate_blocks(fit, given):
+    totals = np.zeros((groups, fit.draws["intercept"].size))
+    for part, eta in iterate_rows(fit, given):
         values = link(eta)
-        _gather(totals, values if by is None else values * weight[part], part, by)
-    if by is None:
-        return totals
-    mass = np.bincount(by[by >= 0], weight[by >= 0], groups)
-    return np.divide(totals, mass, out=np.full_like(totals, np.nan), where=mass > 0)
+        if weights is not None:
+            values *= np.asarray(weights, dtype=np.float64)[part, None]
+        _gather(totals, values, part, by)
+    if by is not None:
+        weight = np.ones(len(given)) if weights is None else np.asarray(weights, dtype=np.float64)
+        mass = np.bincount(by[by >= 0], weight[by >= 0], groups)
+        filled = mass > 0
+        totals[filled] /= mass[filled, None]
+        totals[~filled] = np.nan
+    return _put_draws_first(totals, fit)
 
 
 def _check_groups(fit: Fit, rows: ModelRows, by: IntArray | None) -> int:
@@ -177,13 +247,18 @@ def _check_groups(fit: Fit, rows: ModelRows, by: IntArray | None) -> int:
 
 
 def _gather(totals: FloatArray, values: FloatArray, part: slice, by: IntArray | None) -> None:
-    """Put a block into its place, or add it to the sums of its groups."""
+    """Put a block (rows, draws) into its place, or add it to the sums of its groups."""
     if by is None:
-        totals[..., part] = values
+        totals[part] = values
         return
     groups = by[part]
+    if values.shape[1] >= _MANY_DRAWS:
+        for group, row in zip(groups.tolist(), values, strict=True):
+            if group >= 0:
+                totals[group] += row
+        return
     order = np.argsort(groups, kind="stable")
     order = order[np.searchsorted(groups[order], 0) :]
     if len(order):
         present, starts = np.unique(groups[order], return_index=True)
-        totals[..., present] += np.add.reduceat(values[..., order], starts, axis=-1)
+        totals[present] += np.add.reduceat(values[order], starts, axis=0)

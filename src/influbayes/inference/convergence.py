@@ -18,7 +18,7 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 TAILS = (0.05, 0.95)
-_BLOCK = 500_000
+_BLOCK = 120_000
 _LEAST_DRAWS = 4
 _CONSTANT = 1e-15
 _ONE_SD = (0.1586553, 0.8413447)
@@ -123,9 +123,13 @@ def _summarise_block(draws: FloatArray, prob: float, exponentiate: bool) -> Floa
 
 
 def _summarise_usable(draws: FloatArray, prob: float, exponentiate: bool) -> FloatArray:
-    ordered = np.sort(draws.reshape(len(draws), -1), axis=1)
+    flat = draws.reshape(len(draws), -1)
+    order = np.argsort(flat, axis=1)
+    ordered = np.take_along_axis(flat, order, axis=1)
     low, middle, high = (_estimate_ess(_split_chains(_is_below(draws, ordered, p))) for p in (TAILS[0], 0.5, TAILS[1]))
-    bulk = _rank_normalise(_split_chains(draws))
+    halves = _split_chains(draws)
+    whole = halves.size == draws.size
+    bulk = _score_order(order, ordered).reshape(halves.shape) if whole else _rank_normalise(halves)
     with np.errstate(over="ignore"):
         natural = np.exp(ordered) if exponentiate else ordered
     return np.stack(
@@ -155,31 +159,33 @@ def _is_below(draws: FloatArray, ordered: FloatArray, p: float) -> FloatArray:
 def _split_chains(draws: FloatArray) -> FloatArray:
     """Cut each chain in halves: (quantity, 2 chains, draw // 2); the middle draw of an odd chain falls out."""
     half = draws.shape[2] // 2
+    if draws.shape[2] == 2 * half:
+        return draws.reshape(len(draws), -1, half)  # nothing falls out, so nothing is copied
     return np.concatenate((draws[..., :half], draws[..., -half:]), axis=1)
 
 
 def _rank_normalise(draws: FloatArray) -> FloatArray:
     """Replace draws by normal scores of their ranks over all chains, tied draws by that of their mean rank."""
     flat = draws.reshape(len(draws), -1)
-    count = flat.shape[1]
     order = np.argsort(flat, axis=1)
+    return _score_order(order, np.take_along_axis(flat, order, axis=1)).reshape(draws.shape)
+
+
+def _score_order(order: IntArray, ordered: FloatArray) -> FloatArray:
+    """Return normal scores (quantity, draws) in the draws' own order, from what sorts them and the sorted draws."""
+    count = order.shape[1]
     scores = ndtri((np.arange(2 * count - 1) / 2 + 1 - 3 / 8) / (count + 1 / 4))
-    result = np.empty_like(flat)
-    np.put_along_axis(result, order, scores[_sum_tied_places(np.take_along_axis(flat, order, axis=1))], axis=1)
-    return result.reshape(draws.shape)
-
-
-def _sum_tied_places(ordered: FloatArray) -> IntArray:
-    """Return first + last place (from 0) of the run of equal values each sorted value belongs to."""
-    place = np.broadcast_to(np.arange(ordered.shape[1]), ordered.shape)
+    result = np.empty(ordered.shape)
     changes = ordered[:, 1:] != ordered[:, :-1]
     if changes.all():
-        return 2 * place
-    edge = np.ones((len(ordered), 1), dtype=bool)
-    first = np.maximum.accumulate(np.where(np.hstack((edge, changes)), place, 0), axis=1)
-    last = np.where(np.hstack((changes, edge)), place, ordered.shape[1])
-    total: IntArray = first + np.minimum.accumulate(last[:, ::-1], axis=1)[:, ::-1]
-    return total
+        np.put_along_axis(result, order, np.broadcast_to(scores[::2], ordered.shape), axis=1)
+        return result
+    begins = np.hstack((np.ones((len(ordered), 1), dtype=bool), changes)).ravel()
+    first = np.flatnonzero(begins)
+    length = np.diff(first, append=begins.size)
+    tied = np.repeat(scores[2 * (first % count) + length - 1], length)
+    np.put_along_axis(result, order, tied.reshape(ordered.shape), axis=1)
+    return result
 
 
 def _estimate_rhat(draws: FloatArray, bulk: FloatArray) -> FloatArray:

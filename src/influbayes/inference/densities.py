@@ -18,6 +18,7 @@ from influbayes.hierarchy.design import FloatArray, IntArray
 
 DF = 5.0
 _LLOYD = 20
+_PROBABILITIES = np.array([0.005, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.995])
 
 
 class Density(Protocol):
@@ -132,10 +133,79 @@ def log_student(squared: FloatArray, size: int) -> FloatArray:
     return np.asarray(constant - 0.5 * (DF + size) * np.log1p(squared / DF))
 
 
+def factorise(matrices: FloatArray) -> FloatArray:
+    """Return the lower Cholesky factors of symmetric matrices (..., n, n).
+
+    A matrix that is not positive definite, if only by rounding, is lifted until it is; one with numbers that are not
+    finite counts as the identity. Good enough to propose from, since a proposal's density is that of its own factor.
+    """
+    try:
+        return np.asarray(np.linalg.cholesky(matrices))
+    except np.linalg.LinAlgError:
+        one = np.eye(matrices.shape[-1])
+        usable = np.isfinite(matrices).all(axis=(-1, -2), keepdims=True)
+        values, vectors = np.linalg.eigh(np.where(usable, matrices, one))
+        least = 1e-10 * np.maximum(np.abs(values).max(axis=-1, keepdims=True), 1e-290)
+        lifted = (vectors * np.maximum(values, least)[..., None, :]) @ np.swapaxes(vectors, -1, -2)
+        return np.asarray(np.linalg.cholesky(lifted + least[..., None] * one))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WarpedNormal:
+    """Normal with a share of t (5 df) in scores; each coordinate is a rising, piecewise linear function of its score.
+
+    `knots` (G, K) values of the coordinates at `scores` (G, K), both ascending; straight on beyond the ends. `centre`
+    (G,) and `root` (G, G) lower of the scores, `heavy` the share of t.
+    """
+
+    knots: FloatArray
+    scores: FloatArray
+    centre: FloatArray
+    root: FloatArray
+    heavy: float
+
+    def draw(self, rng: np.random.Generator, count: int) -> FloatArray:
+        """Draw (count, G) points."""
+        z = rng.standard_normal((count, len(self.centre)))
+        tails = np.where(rng.random(count) < self.heavy, draw_tails(rng, count), 1.0)
+        s = self.centre + (z / tails[:, None]) @ self.root.T
+        return np.stack([_interpolate(s[:, k], self.scores[k], self.knots[k])[0] for k in range(s.shape[1])], axis=1)
+
+    def log_density(self, points: FloatArray) -> FloatArray:
+        """Return the log density (S,) at points (S, G)."""
+        warped = [_interpolate(points[:, k], self.knots[k], self.scores[k]) for k in range(points.shape[1])]
+        s = np.stack([value for value, _ in warped], axis=1)
+        squared = np.square(np.linalg.solve(self.root, (s - self.centre).T)).sum(axis=0)
+        size = len(self.centre)
+        normal = -0.5 * squared - 0.5 * size * log(2.0 * pi) + np.log1p(-self.heavy)
+        total = np.logaddexp(normal, log_student(squared, size) + log(self.heavy))
+        return np.asarray(total - np.log(np.diag(self.root)).sum() + sum(np.log(slope) for _, slope in warped))
+
+
+def _interpolate(x: FloatArray, at: FloatArray, values: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the piecewise linear function through ascending points, straight on beyond them, and its slope."""
+    low = np.clip(np.searchsorted(at, x) - 1, 0, len(at) - 2)
+    slope = (values[low + 1] - values[low]) / (at[low + 1] - at[low])
+    return values[low] + slope * (x - at[low]), slope
+
+
+def fit_warped(points: FloatArray, *, heavy: float = 0.1, widen: float = 1.1) -> WarpedNormal:
+    """Fit a warped Normal to points (N, G): quantiles of each coordinate as knots, then the scores' covariance."""
+    from scipy.special import ndtri
+
+    scores = ndtri(_PROBABILITIES)
+    knots = np.quantile(points, _PROBABILITIES, axis=0).T
+    knots += 1e-6 * np.arange(len(scores))  # no two alike
+    whole = np.tile(scores, (len(knots), 1))
+    s = np.stack([_interpolate(points[:, k], knots[k], whole[k])[0] for k in range(len(knots))], axis=1)
+    spread = widen * _measure_spread(s)
+    return WarpedNormal(knots=knots, scores=whole, centre=s.mean(axis=0), root=factorise(spread), heavy=heavy)
+
+
 def fit_mixture(points: FloatArray, *, parts: int, widen: float = 1.2) -> StudentMixture:
     """Fit a mixture of t densities to points (N, G): groups by Lloyd's rule, each with its mean and covariance."""
     whole = _measure_spread(points)
-    white = np.linalg.solve(np.linalg.cholesky(whole), points.T).T
+    white = np.linalg.solve(factorise(whole), points.T).T
     groups = _group_points(white, parts)
     weights, centres, roots = [], [], []
     for group in range(parts):
@@ -145,7 +215,7 @@ def fit_mixture(points: FloatArray, *, parts: int, widen: float = 1.2) -> Studen
         spread = widen * (_measure_spread(own) + 0.05 * whole)
         weights.append(len(own))
         centres.append(own.mean(axis=0))
-        roots.append(np.linalg.cholesky(spread))
+        roots.append(factorise(spread))
     share = np.array(weights, dtype=np.float64)
     return StudentMixture(weights=share / share.sum(), centres=np.array(centres), roots=np.array(roots))
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from influbayes.hierarchy.design import FloatArray, IntArray
+from influbayes.inference.densities import factorise
 from influbayes.inference.likelihood import Likelihood, Slope
 from influbayes.inference.scales import Prior
 
@@ -115,7 +116,7 @@ def condition(expansions: Expansions, prior: Prior, phi: FloatArray) -> Conditio
     spread = 1.0 / np.sqrt(total[:, every, every])
     total *= spread[:, :, None] * spread[:, None, :]
     total[:, every, every] += _JITTER
-    factor = np.linalg.cholesky(total)
+    factor = factorise(total)
     inverse = np.linalg.inv(factor)
     half = np.einsum("spq,sq->sp", inverse, spread * right)
     log_root = np.log(factor[:, every, every]).sum(axis=1) - np.log(spread).sum(axis=1)
@@ -187,10 +188,20 @@ def _propose_step(
     total = slope.curvature.copy()
     every = np.arange(prior.size)
     total[:, every, every] += precision
-    step = np.linalg.solve(total, gradient[..., None])[..., 0]
+    step = _solve(total, gradient)
     decrement = 0.5 * (gradient * step).sum(axis=1)
     longest = np.abs(step).max(axis=1, keepdims=True)
     return step * np.minimum(1.0, _LONGEST_STEP / np.maximum(longest, 1e-300)), decrement
+
+
+def _solve(total: FloatArray, gradient: FloatArray) -> FloatArray:
+    """Return the Newton steps (M, P); where a matrix is singular, those of its lifted Cholesky factor."""
+    try:
+        return np.asarray(np.linalg.solve(total, gradient[..., None])[..., 0])
+    except np.linalg.LinAlgError:
+        factor = factorise(total)
+        half = np.linalg.solve(factor, gradient[..., None])
+        return np.asarray(np.linalg.solve(np.swapaxes(factor, -1, -2), half)[..., 0])
 
 
 def _take_step(

@@ -19,7 +19,7 @@ from influbayes.hierarchy.design import Design, FloatArray
 from influbayes.hierarchy.posterior import EngineRun, Fit
 from influbayes.inference import certificate as judging
 from influbayes.inference.certificate import Certificate, is_certified
-from influbayes.inference.densities import StudentMixture
+from influbayes.inference.densities import StudentMixture, factorise
 from influbayes.inference.expansion import condition, evaluate_marginal
 from influbayes.inference.likelihood import DenseLikelihood, hold_blas, read_dense
 from influbayes.inference.metropolis import STARTS, Chains, expect_acceptance, run_chains
@@ -37,7 +37,7 @@ PILOT = 200
 HEAVY_SHARES = (0.05, 0.5)
 LEAST_PILOT_ACCEPTANCE = 0.6
 GOOD_PILOT_ACCEPTANCE = 0.8
-CORRECTION_PILOT = 2000
+CORRECTION_PILOT = 1000
 CORRECTION_BUDGET = 60_000
 JOINT_SHARE = 0.5
 CHECKED_DRAWS = 16
@@ -327,7 +327,7 @@ def adapt_proposal(proposal: Proposal, attempt: Attempt) -> Proposal | None:
     spread = (points - mean).T @ ((points - mean) * weights[:, None])
     size = len(mean)
     spread += 1e-9 * np.trace(spread) / size * np.eye(size)
-    joint = StudentMixture(weights=np.ones(1), centres=mean[None], roots=np.linalg.cholesky(spread)[None])
+    joint = StudentMixture(weights=np.ones(1), centres=mean[None], roots=factorise(spread)[None])
     return replace(proposal, joint=joint, joint_share=JOINT_SHARE, heavy=HEAVY_SHARES[1])
 
 

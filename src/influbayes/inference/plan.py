@@ -13,7 +13,7 @@ from itertools import product
 import numpy as np
 
 from influbayes.hierarchy.design import FloatArray
-from influbayes.inference.densities import Defended, Density, NoScales, fit_mixture, make_grid
+from influbayes.inference.densities import Defended, Density, NoScales, fit_mixture, fit_warped, make_grid
 from influbayes.inference.expansion import Expansions, condition, evaluate_marginal, expand_at
 from influbayes.inference.likelihood import Likelihood
 from influbayes.inference.scales import Prior
@@ -261,12 +261,11 @@ def _plan_mixture(
     likelihood: Likelihood, prior: Prior, rng: np.random.Generator, phi: FloatArray, expansions: Expansions
 ) -> Plan:
     visited = _walk(lambda points: evaluate_marginal(expansions, prior, points), prior, rng, phi)
-    main = fit_mixture(visited, parts=_PARTS)
     if prior.population is None:
-        expansions = expand_at(likelihood, prior, main.centres, start=expansions.mode[0])
+        centres = fit_mixture(visited, parts=_PARTS).centres
+        expansions = expand_at(likelihood, prior, centres, start=expansions.mode[0])
         visited = _walk(lambda points: evaluate_marginal(expansions, prior, points), prior, rng, phi)
-        main = fit_mixture(visited, parts=_PARTS)
-    return Plan(expansions=expansions, scales=_defend(prior, main))
+    return Plan(expansions=expansions, scales=_defend(prior, fit_warped(visited)))
 
 
 def _walk(value: Value, prior: Prior, rng: np.random.Generator, phi: FloatArray) -> FloatArray:

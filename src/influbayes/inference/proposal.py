@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from influbayes.hierarchy.design import FloatArray
-from influbayes.inference.densities import Density, StudentMixture, draw_tails, log_student
+from influbayes.inference.densities import Density, StudentMixture, draw_tails, factorise, log_student
 from influbayes.inference.expansion import Expansions, condition
 from influbayes.inference.scales import Prior
 
@@ -127,4 +127,4 @@ def correct_residuals(proposal: Proposal, residuals: FloatArray, log_weights: Fl
         return None
     shift = weights @ residuals
     spread = (residuals - shift).T @ ((residuals - shift) * weights[:, None])
-    return replace(proposal, correction=Correction(shift=shift, root=np.linalg.cholesky(spread + 1e-3 * np.eye(size))))
+    return replace(proposal, correction=Correction(shift=shift, root=factorise(spread + 1e-3 * np.eye(size))))

@@ -9,7 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from typing import IO, TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
@@ -21,23 +21,36 @@ _QUIET_SECONDS = 1.0
 _LEAST_COLUMNS = 40
 
 
-def make_console(*, on_loss: Callable[[OSError], None]) -> Console:
-    """Return a console on standard output that goes on in silence once nothing can be written there.
+def make_console() -> Console:
+    """Return a console on standard output that prints labels as they are."""
+    from rich.console import Console
+
+    # Without standard output (`>&-`) rich finds out by itself.
+    console = Console(soft_wrap=False, emoji=False, markup=False, highlight=False)
+    # A narrower terminal (or one that says it has no columns at all) breaks the lines itself.
+    if console.width < _LEAST_COLUMNS:
+        console.width = _LEAST_COLUMNS
+    return console
+
+
+@contextmanager
+def print_patiently(*, on_loss: Callable[[OSError], None]) -> Iterator[None]:
+    """Let standard output take everything in the block, in silence once nothing can be written there.
 
     Parameters
     ----------
     on_loss
         Called with the reason, once; from then on standard output leads nowhere.
     """
-    from rich.console import Console
-
-    # Without standard output (`>&-`) rich finds out by itself.
-    file = None if sys.stdout is None else cast(IO[str], _PatientStream(sys.stdout, on_loss))
-    console = Console(file=file, soft_wrap=False, emoji=False, markup=False, highlight=False)
-    # A narrower terminal (or one that says it has no columns at all) breaks the lines itself.
-    if console.width < _LEAST_COLUMNS:
-        console.width = _LEAST_COLUMNS
-    return console
+    if sys.stdout is None:
+        yield
+        return
+    patient = cast(IO[str], _PatientStream(sys.stdout, on_loss))
+    with redirect_stdout(patient):
+        try:
+            yield
+        finally:
+            patient.flush()  # what is held back would fail when the process ends, where nobody can catch it
 
 
 class _PatientStream:
