@@ -13,6 +13,7 @@ from typing import Any
 from influbayes.decisions.plan import Plan
 from influbayes.decisions.premium import PairPremium
 from influbayes.decisions.study import Choices
+from influbayes.decisions.values import describe_amounts
 from influbayes.effects.contrasts import MEAN_OF_LEVELS
 from influbayes.reporting.decision_words import say_amount, write_sentences
 from influbayes.reporting.plain import make_plain
@@ -109,9 +110,11 @@ def describe_choices(
         _describe_creators(choices, references),
         *_describe_equivalence(choices, references),
         _describe_populations(choices),
+        _describe_mix(choices, references, withheld_pairs or {}),
         _describe_priors(choices),
         *(_describe_frequentist(choices, question, references) for question in sorted(choices.frequentist)),
         _describe_comparison(choices),
+        _describe_folds(choices),
     ]
     found = [{"prob": prob, **draft} for draft in drafts if draft is not None]
     return [_finish(draft, withheld=withheld) for draft in found]
@@ -154,7 +157,10 @@ def _describe_premium(
             "variable": premium.variable,
             "unit": premium.unit,
             "fees": choices.fees_from,
-            "values": choices.values_from,
+            "values": choices.values_from if options.has_money else None,
+            "counted": options.counted,
+            "amounts": None if choices.amounts is None else describe_amounts(choices.amounts),
+            "conversion_values": [asdict(row) for row in choices.conversion_values],
             "single_value": premium.single_value,
             "population": options.population,
             "perfect_information": premium.perfect_information,
@@ -247,6 +253,28 @@ def _describe_populations(choices: Choices) -> dict[str, Any] | None:
     return {"kind": "populations", "inputs": {}, "rows": [asdict(row) for row in choices.new_creators]}
 
 
+def _describe_mix(
+    choices: Choices, references: Mapping[str, str | None], withheld: Mapping[tuple[str, str], str]
+) -> dict[str, Any] | None:
+    """The planned mix; pairs whose comparison as bought is withheld are not in it."""
+    if not choices.planned_mix or choices.mix is None:
+        return None
+    total = sum(choices.mix.values())
+    inputs = {
+        "variable": choices.planned_mix[0].variable,
+        "weights": {label: share / total for label, share in choices.mix.items()},
+        "population": choices.planned_mix[0].population,
+    }
+    usual = references.get(choices.planned_mix[0].variable) or MEAN_OF_LEVELS
+    hidden = {frozenset(pair) for pair in withheld}
+    rows = [
+        {**asdict(row), "front": row.reference == usual}
+        for row in choices.planned_mix
+        if frozenset((row.level, row.reference)) not in hidden
+    ]
+    return {"kind": "planned_mix", "inputs": inputs, "rows": rows, "effects": [row["id"] for row in rows]}
+
+
 def _describe_priors(choices: Choices) -> dict[str, Any]:
     return {"kind": "priors", "inputs": {}, "rows": [asdict(row) for row in choices.priors]}
 
@@ -275,4 +303,13 @@ def _describe_frequentist(choices: Choices, question: str, references: Mapping[s
 def _describe_comparison(choices: Choices) -> dict[str, Any] | None:
     if not choices.comparison:
         return None
-    return {"kind": "comparison", "inputs": {}, "rows": [asdict(row) for row in choices.comparison]}
+    inputs = {"method": "leave_one_out", "folds": None}
+    return {"kind": "comparison", "inputs": inputs, "rows": [asdict(row) for row in choices.comparison]}
+
+
+def _describe_folds(choices: Choices) -> dict[str, Any] | None:
+    """The exact comparison, where it was asked for; without rows where it could not be made."""
+    if choices.folds is None:
+        return None
+    inputs = {"method": "creators_left_out", "folds": choices.folds}
+    return {"kind": "comparison", "inputs": inputs, "rows": [asdict(row) for row in choices.cross_validated]}

@@ -43,7 +43,7 @@ class PostsTable:
 
     `frame` has one row a used post in file order: label columns as str, numeric columns as float64, the outcome as
     int64 `conversions` and int64 `trials` (1 for a 0/1 outcome), and `line`, the line of the file. Columns that the
-    reader knows (Post_ID, Creator_ID, Post_Date, Fee) are kept when present. Treat it as read-only.
+    reader knows (Post_ID, Creator_ID, Post_Date, Fee, Purchases, Revenue) are kept when present. Treat it as read-only.
     """
 
     frame: pd.DataFrame

@@ -33,11 +33,12 @@ from influbayes.tables.rows import (
     warn_repeats,
     warn_without_swipe,
 )
+from influbayes.tables.sales import SALES, judge_sales, read_sales
 from influbayes.tables.sources import read_records
 
-POST_ID, CREATOR, POST_DATE, FEE, REVENUE = "Post_ID", "Creator_ID", "Post_Date", "Fee", "Revenue"
+POST_ID, CREATOR, POST_DATE, FEE = "Post_ID", "Creator_ID", "Post_Date", "Fee"
 VIEWS, SWIPES, TIER = "Story_Views", "Swipe_Ups", "Influencer_Tier"
-KNOWN_COLUMNS = (POST_ID, CREATOR, POST_DATE, FEE, REVENUE)
+KNOWN_COLUMNS = (POST_ID, CREATOR, POST_DATE, FEE, *SALES)
 COUNT_COLUMNS = frozenset(("Story_Views", "Swipe_Ups", "reach", "likes", "comments"))
 
 
@@ -151,7 +152,7 @@ def _locate_columns(reading: _Reading, search: _Wanted) -> None:
     reading.found += [*headers.problems, *headers.notices]
     spoiled = _leave_out_flaws(reading, headers.positions)
     places = {name: place for name, place in headers.positions.items() if place not in spoiled}
-    numeric = [places[name] for name in (*columns.outcomes, *columns.numeric, FEE, REVENUE) if name in places]
+    numeric = [places[name] for name in (*columns.outcomes, *columns.numeric, FEE, *SALES) if name in places]
     worded = [place for place in range(len(records.header)) if place not in numeric]
     totals, said = find_totals(reading.records, worded, numeric) if len(reading.records.lines) else (set(), [])
     reading.found += said
@@ -206,8 +207,8 @@ def _convert_columns(reading: _Reading, today: date) -> None:
             reading.numbers[name], said = read_numbers(text, kind=kind)
         elif name == FEE and name not in columns.labels:
             reading.numbers[name], said = read_fees(text)
-        elif name == REVENUE and name not in columns.labels:
-            reading.numbers[name], said = read_numbers(text, kind="money", missing="")
+        elif name in SALES and name not in columns.labels:
+            reading.numbers[name], said = read_sales(text)
         elif name == POST_DATE and name not in columns.labels:
             reading.days, said = read_dates(text, today=today)
         else:
@@ -229,6 +230,9 @@ def _check_rows(reading: _Reading) -> BoolArray:
     outcome = reading.columns.outcome or reading.columns.successes or ""
     if swipes and SWIPES in numbers and outcome in numbers:
         found += warn_without_swipe(swipes, numbers[outcome], numbers[SWIPES], tiers)
+    for name in SALES:
+        if name in texts and name in numbers and outcome in numbers and name not in reading.columns.required:
+            found += judge_sales(texts[name], numbers[name], texts[outcome], numbers[outcome])
     if tiers and CREATOR in texts and TIER not in numbers:
         found += judge_tiers(texts[CREATOR], tiers, reading.days)
     return _check_trials(reading)
