@@ -77,7 +77,14 @@ def build_parser() -> argparse.ArgumentParser:
     add("--map", action="append", default=[], metavar="Column=theirs", help="name of a column in POSTS; repeatable")
     add("--fees", metavar="FILE", help="fee of a post by tier and region (CSV), instead of the column Fee")
     add("--value-per-conversion", metavar="X|TIER=X,...", help="money per conversion, in the currency of the fees")
+    add("--value-per-purchase", type=float, metavar="X", help="money per purchase, with a column Purchases")
+    add(
+        "--mix",
+        metavar="REGION=SHARE,...",
+        help="planned shares of the regions, scaled to sum to 1: tiers compared there",
+    )
     add("--threshold", type=float, metavar="R", help="odds ratio above 1: 1/R to R counts as practically equal")
+    add("--cross-validate", action="store_true", help="also compare models by exact folds of whole creators (slow)")
     add("--overwrite", action="store_true", help="replace an earlier run in --out")
     add("--quiet", action="store_true", help="print nothing but problems")
     return parser
@@ -188,19 +195,26 @@ def _read_ledger(
 
 def _check_choices(arguments: argparse.Namespace) -> None:
     """Refuse a wrong threshold or value before anything is fitted."""
-    from influbayes.decisions.options import parse_values
+    from influbayes.decisions.options import parse_shares, parse_values
     from influbayes.effects.equivalence import check_threshold
 
     if arguments.threshold is not None:
         check_threshold(arguments.threshold)
     if arguments.value_per_conversion is not None:
         parse_values(arguments.value_per_conversion)
+    if arguments.mix is not None:
+        parse_shares(arguments.mix)
+    if arguments.cross_validate and arguments.engine == "nuts":
+        raise UsageError("--cross-validate refits every model many times, which nuts is too slow for: leave one out.")
 
 
 def _read_request(arguments: argparse.Namespace, posts: PostsTable, spec: Specification) -> Any:
-    """Return fees, values and threshold as given on the command line, checked against the levels in the table."""
-    from influbayes.decisions.options import parse_values
+    """Return what was given on the command line about buying, checked against the levels in the table."""
+    from influbayes.decisions.options import parse_shares, parse_values
     from influbayes.decisions.study import Request
+    from influbayes.decisions.values import check_values
+    from influbayes.effects.model_comparison import CREATORS, FOLDS
+    from influbayes.effects.populations import read_shares
     from influbayes.tables.fee_table import read_cell_table
 
     factors = [term.column for term in spec.factors if term.levels == "all" and posts.frame[term.column].nunique() > 1]
@@ -212,7 +226,22 @@ def _read_request(arguments: argparse.Namespace, posts: PostsTable, spec: Specif
     if isinstance(values, dict) and set(values) != set(levels[factors[0]]):
         named, known = ", ".join(sorted(values)), ", ".join(levels[factors[0]])
         raise UsageError(f"--value-per-conversion names {named}; give one amount for each of {known}.")
-    return Request(fees=fees, values=values, threshold=arguments.threshold)
+    check_values(per_conversion=text, per_purchase=arguments.value_per_purchase, columns=list(posts.frame.columns))
+    mix = None if arguments.mix is None else parse_shares(arguments.mix)
+    if mix is not None and len(factors) < 2:
+        raise UsageError("--mix needs two label columns in the model, such as tier and region.")
+    if mix is not None:
+        read_shares(levels[factors[1]], factors[1], mix)
+    if arguments.cross_validate and CREATORS not in posts.frame:
+        raise UsageError(f"--cross-validate keeps the posts of a creator together: {posts.file} has no {CREATORS}.")
+    return Request(
+        fees=fees,
+        values=values,
+        per_purchase=arguments.value_per_purchase,
+        threshold=arguments.threshold,
+        mix=mix,
+        folds=FOLDS if arguments.cross_validate else None,
+    )
 
 
 def _open_sample() -> Any:

@@ -15,11 +15,11 @@ import numpy.typing as npt
 
 from influbayes.effects.estimands import Claim
 from influbayes.effects.sensitivity import assess_sensitivity
+from influbayes.effects.separation import find_separation
 from influbayes.errors import SamplingFailed
 from influbayes.gate.adequacy import judge_rows, judge_separation
 from influbayes.gate.checks import Diagnostic
 from influbayes.gate.convergence import judge_certificate, judge_convergence, judge_draws, judge_sampler
-from influbayes.gate.separation import find_separation
 from influbayes.gate.subjects import POSTS, Subject
 from influbayes.gate.thresholds import MAX_RHAT, MIN_ESS
 from influbayes.gate.wording import judge_sensitivity

@@ -21,7 +21,7 @@ from influbayes.effects.contrasts import estimate_effects, make_claims
 from influbayes.effects.criticism import check_predictions
 from influbayes.effects.estimands import Claim, Probability, estimate_probability
 from influbayes.effects.leave_one_out import estimate_loo
-from influbayes.effects.model_comparison import Score, compare_specifications
+from influbayes.effects.model_comparison import Score, compare_specifications, cross_validate_shipped
 from influbayes.errors import SamplingFailed
 from influbayes.gate.adequacy import judge_loo, judge_predictions
 from influbayes.gate.checks import Diagnostic
@@ -130,19 +130,31 @@ def add_choices(
 ) -> ConversionAnalysis:
     """Return the analysis with what can be chosen from it: premium, information, regressions beside the model.
 
-    With `refit`, a quick engine, the shipped specifications are compared and creators left out by fits of their own.
+    With `refit`, a quick engine, the shipped specifications are compared and creators left out by fits of their own;
+    where the request asks for folds, they are cross-validated too.
     """
     fits = [question.fit for question in analysis.questions]
     posts, plain = analysis.posts, None
     scores: tuple[Score, ...] = ()
+    exact: tuple[Score, ...] = ()
     if refit is not None:
         scores = compare_specifications(posts, refit=refit)
         bought = next(fit.design for fit in fits if fit.design.question == "as_bought")
         if any(term.levels == "sample" for term in bought.factors):
             with suppress(SamplingFailed):
                 plain = refit(build_design(posts, leave_out_samples(bought.specification), question="as_bought"))
+        if request is not None and request.folds is not None:
+            with suppress(SamplingFailed):
+                exact = cross_validate_shipped(posts, refit=refit, folds=request.folds, seed=analysis.seed)
     choices = make_choices(
-        fits, posts, request=request, prob=analysis.prob, seed=analysis.seed, without_creators=plain, comparison=scores
+        fits,
+        posts,
+        request=request,
+        prob=analysis.prob,
+        seed=analysis.seed,
+        without_creators=plain,
+        comparison=scores,
+        cross_validated=exact,
     )
     return replace(analysis, choices=choices)
 

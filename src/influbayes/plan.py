@@ -17,7 +17,7 @@ from influbayes.errors import UsageError
 from influbayes.reporting.whole_files import write_files
 
 if TYPE_CHECKING:
-    from influbayes.decisions.options import Options
+    from influbayes.decisions.options import Options, ValueUnit
     from influbayes.decisions.plan import Limits, Plan
 
 
@@ -46,7 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
     add(
         "--value-per-conversion",
         metavar="X|TIER=X,...",
-        help="money per conversion; without it conversions are counted",
+        help="money per conversion; else the run's column Revenue or Purchases is used, else conversions are counted",
     )
     add("--limits", metavar="FILE", help="CSV with tier, region, and Min, Max or Stock: posts at least and at most")
     add("--risk", type=float, default=0.0, metavar="0..1", help="0 the mean (default), 1 the mean of the worst tenth")
@@ -67,7 +67,7 @@ def run_plan(arguments: argparse.Namespace) -> int:
     options, plan = _make_plan(arguments, results, fit)
     from influbayes.reporting.decision_tables import describe_plan, print_plan
 
-    inputs = _list_inputs(arguments, options)
+    inputs = _list_inputs(arguments, results, options)
     described = describe_plan(plan, inputs={**inputs, "prob": results["provenance"]["prob"]})
     if arguments.out is not None:
         _write_json(Path(arguments.out), described)
@@ -91,7 +91,7 @@ def _read_run(folder: Path) -> tuple[dict[str, Any], Any]:
 
 
 def _make_plan(arguments: argparse.Namespace, results: Mapping[str, Any], fit: Any) -> tuple[Options, Plan]:
-    from influbayes.decisions.options import gather_options, parse_values
+    from influbayes.decisions.options import gather_options
     from influbayes.decisions.plan import plan_posts
     from influbayes.effects.averages import list_all_factors
     from influbayes.reporting.run_reading import list_withheld_cells
@@ -100,9 +100,8 @@ def _make_plan(arguments: argparse.Namespace, results: Mapping[str, Any], fit: A
     factors = list_all_factors(fit.design)[:2]
     levels = {name: fit.design.levels[name] for name in factors}
     fees = read_cell_table(arguments.fees, levels=levels, amounts=["Fee"], complete=True).columns["Fee"]
-    text = arguments.value_per_conversion
-    values = None if text is None else parse_values(text)
-    options = gather_options(fit, ":".join(factors), fees=fees, values=values)
+    values, unit = _find_values(arguments.value_per_conversion, results, fit)
+    options = gather_options(fit, ":".join(factors), fees=fees, values=values, unit=unit)
     last = None if arguments.last is None else read_cell_table(arguments.last, levels=levels, counts=["Posts"])
     return options, plan_posts(
         options,
@@ -115,6 +114,22 @@ def _make_plan(arguments: argparse.Namespace, results: Mapping[str, Any], fit: A
         prob=results["provenance"]["prob"],
         seed=results["provenance"]["seed"],
     )
+
+
+def _find_values(text: str | None, results: Mapping[str, Any], fit: Any) -> tuple[Any, ValueUnit]:
+    """Return values given here, else those of the column Revenue or Purchases that the run was made with."""
+    from influbayes.decisions.options import parse_values
+    from influbayes.decisions.values import price_amounts, read_amounts
+
+    if text is not None:
+        return parse_values(text), "money"
+    described = _find_amounts(results)
+    if described is None:
+        return None, "money"
+    amounts = read_amounts(described)
+    shape = fit.draws["intercept"].shape
+    values = price_amounts(amounts, shape=shape, seed=results["provenance"]["seed"])
+    return values, "purchases" if amounts.price is None else "money"
 
 
 def _read_limits(
@@ -130,11 +145,23 @@ def _read_limits(
     return gather_limits(options.labels, columns, withheld=withheld)
 
 
-def _list_inputs(arguments: argparse.Namespace, options: Options) -> dict[str, Any]:
+def _find_amounts(results: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the amounts of a column Revenue or Purchases as the run describes them."""
+    inputs: list[Mapping[str, Any]] = [row["inputs"] for row in results["decisions"] if row["kind"] == "premium"]
+    return inputs[0].get("amounts") if inputs else None
+
+
+def _name_source(results: Mapping[str, Any], options: Options) -> str | None:
+    described = _find_amounts(results)
+    return None if options.values is None or described is None else str(described["source"])
+
+
+def _list_inputs(arguments: argparse.Namespace, results: Mapping[str, Any], options: Options) -> dict[str, Any]:
     return {
         "run": str(arguments.run),
         "fees": Path(arguments.fees).name,
         "value_per_conversion": arguments.value_per_conversion,
+        "values": "given" if arguments.value_per_conversion is not None else _name_source(results, options),
         "limits": None if arguments.limits is None else Path(arguments.limits).name,
         "last": None if arguments.last is None else Path(arguments.last).name,
         "min_posts": arguments.min_posts,

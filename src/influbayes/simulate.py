@@ -50,6 +50,7 @@ def _build_parser() -> argparse.ArgumentParser:
     posts.add_argument("--posts", type=int, default=1500, metavar="N", help="number of posts")
     posts.add_argument("--creators", type=int, default=220, metavar="N", help="number of creators")
     posts.add_argument("--seed", type=int, default=20260101, metavar="S", help="whole number from 0")
+    posts.add_argument("--sales", action="store_true", help="add the columns Purchases and Revenue")
     posts.add_argument("--overwrite", action="store_true", help="replace FILE and its truth")
     sessions = tables.add_parser(
         "sessions",
@@ -88,7 +89,9 @@ def _write_posts(arguments: argparse.Namespace) -> str:
     _require_place((out, beside), overwrite=arguments.overwrite)
     from influbayes.tables.simulate import render_posts_csv, render_truth, simulate_posts
 
-    simulated = simulate_posts(posts=arguments.posts, creators=arguments.creators, seed=arguments.seed)
+    simulated = simulate_posts(
+        posts=arguments.posts, creators=arguments.creators, seed=arguments.seed, sales=arguments.sales
+    )
     _write_whole({beside: render_truth(simulated), out: render_posts_csv(simulated)}, overwrite=arguments.overwrite)
     return _describe(simulated, out, beside)
 

@@ -38,3 +38,11 @@ def build_options(
 def make_options():
     """make_options(rates (chain, draw, option), fees=, values=, posts=): options with these draws."""
     return build_options
+
+
+@pytest.fixture(scope="session")
+def fit_quickly():
+    """fit_quickly(design): the exact engine, 4 chains of 250 draws."""
+    from influbayes.inference.engine import fit_model
+
+    return lambda design: fit_model(design, engine="laplace", draws=250, chains=4, seed=3)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from influbayes.decisions.options import estimate_values, find_fees
+from influbayes.decisions.options import find_fees
 from influbayes.decisions.premium import draw_curve, find_break_even, price_premium
 from influbayes.errors import UsageError
 
@@ -80,14 +80,6 @@ def test_simulated_truth_is_covered_at_the_stated_rate_and_the_curve_there_avera
         heights.append(draw_curve(draws, np.array([true]))[0])
     assert np.mean(covered) == pytest.approx(mass, abs=4 * np.sqrt(mass * (1 - mass) / worlds))
     assert np.mean(heights) == pytest.approx(0.5, abs=4 * np.sqrt(1 / 12 / worlds))
-
-
-def test_values_from_revenue_carry_their_uncertainty():
-    rng = np.random.default_rng(5)
-    amounts = np.concatenate([rng.exponential(50, 40), rng.exponential(90, 10)])
-    found = estimate_values(amounts, ["Mega"] * 40 + ["Micro"] * 10, shape=(4, 1000))
-    assert found["Mega"].mean() == pytest.approx(amounts[:40].mean(), rel=0.02)
-    assert found["Micro"].std() == pytest.approx(amounts[40:].std() / np.sqrt(11), rel=0.1)
 
 
 def test_fees_of_a_column_are_averaged_by_level_and_cell():

@@ -85,7 +85,7 @@ def test_a_planned_mix_of_one_region_is_that_region(fit):
     place = fit.design.levels["Influencer_Tier"].index("Micro")
     row = next(row for row in rows if (row.estimand, row.level) == ("expected_value", "Micro"))
     assert row.estimate == pytest.approx(np.median(cells[..., place]))
-    assert "100% US" in row.population
+    assert "100 % US" in row.population
     with pytest.raises(UsageError, match="MARS is no level"):
         estimate_planned_mix(fit, {"MARS": 1})
     with pytest.raises(UsageError, match="not all 0"):

@@ -9,8 +9,8 @@ import pytest
 
 from influbayes.effects.criticism import PredictiveCheck
 from influbayes.effects.leave_one_out import LooResult
+from influbayes.effects.separation import Separation
 from influbayes.gate.adequacy import judge_loo, judge_predictions, judge_rows, judge_separation
-from influbayes.gate.separation import Separation
 
 QUESTION = "as_bought"
 

@@ -22,7 +22,7 @@ from influbayes.decisions.premium import Premium, price_premium
 from influbayes.effects.averages import Averages, average_posts
 from influbayes.effects.equivalence import place_contrasts
 from influbayes.errors import InflubayesError
-from influbayes.reporting.decision_tables import describe_premium
+from influbayes.reporting.decision_tables import Origin, describe_premium
 from influbayes.reporting.html_decisions import list_decision_tables
 from influbayes.reporting.html_tables import QUESTION_WORDS, list_questions
 
@@ -172,7 +172,9 @@ def _show_pricing(run: StudyRun, premium: Premium, options: Options, against: st
         options,
         reference=against,
         prob=results["provenance"]["prob"],
-        sources=("given" if options.fees is not None else None, "given" if options.values is not None else None),
+        origin=Origin(
+            fees=None if options.fees is None else "given", values=None if options.values is None else "given"
+        ),
         withheld_pairs=list_withheld_pairs(results),
         rests_on_prior=_rests_on_prior(run),
     )

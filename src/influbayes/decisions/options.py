@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -15,15 +16,18 @@ from influbayes.errors import UsageError
 from influbayes.hierarchy.design import FloatArray, IntArray
 from influbayes.hierarchy.posterior import Fit
 
+ValueUnit = Literal["money", "purchases"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """Things that can be bought, one post at a time.
 
     `rates` (chain, draw, option) expected conversions per post, 0 to 1; `fees` (option,) money per post, or None;
-    `values` (chain, draw, option) money per conversion, or None; `posts` (option,) posts of it in the table;
+    `values` (chain, draw, option) what a conversion brings, or None; `posts` (option,) posts of it in the table;
     `variable` "Influencer_Tier" or "Influencer_Tier:Audience_Region"; `population` says what was averaged over;
-    `single_value` whether one value was given for all levels.
+    `single_value` whether one value was given for all levels; `unit` of the values: "money", or "purchases" without a
+    price, which are counted like conversions.
     """
 
     variable: str
@@ -35,11 +39,27 @@ class Options:
     population: str
     question: str
     single_value: bool = True
+    unit: ValueUnit = "money"
+
+    @property
+    def has_money(self) -> bool:
+        """Whether a conversion has a value in money."""
+        return self.values is not None and self.unit == "money"
 
     @property
     def in_money(self) -> bool:
         """Whether net values can be stated: a fee and a value for every option."""
-        return self.fees is not None and self.values is not None
+        return self.fees is not None and self.has_money
+
+    @property
+    def counted(self) -> str:
+        """What is counted where there is no money: "conversions", or "purchases" where they are known."""
+        return "conversions" if self.values is None else "purchases"
+
+    @property
+    def brought(self) -> FloatArray:
+        """What a post brings before its fee (chain, draw, option): in money, purchases or conversions."""
+        return self.rates if self.values is None else np.asarray(self.rates * self.values)
 
     def find(self, label: str) -> int:
         """Return the place of an option; UsageError names what there is."""
@@ -54,6 +74,7 @@ def gather_options(
     *,
     fees: Mapping[str, float] | None = None,
     values: float | Mapping[str, float] | Mapping[str, FloatArray] | None = None,
+    unit: ValueUnit = "money",
     averages: Averages | None = None,
 ) -> Options:
     """Return what can be bought: the levels of a factor, or the cells of the first two `all` factors.
@@ -69,6 +90,8 @@ def gather_options(
         all its cells.
     values : float or mapping, optional
         Money per conversion: one number, or by level of the first factor a number or draws (chain, draw).
+    unit : str
+        "purchases" where the values are purchases per conversion, without a price.
     averages : Averages, optional
         `average_posts(fit)`, where already computed.
 
@@ -93,6 +116,7 @@ def gather_options(
         population=given.population.words,
         question=fit.design.question,
         single_value=not isinstance(values, Mapping),
+        unit=unit,
     )
 
 
@@ -158,31 +182,24 @@ def parse_values(text: str) -> float | dict[str, float]:
     return found[0][1] if plain else dict(found)
 
 
-def estimate_values(
-    amounts: FloatArray, levels: Sequence[str], *, shape: tuple[int, int], seed: int = 20260101
-) -> dict[str, FloatArray]:
-    """Return draws (chain, draw) of the mean amount per converting post of each level, by the Bayesian bootstrap.
+def parse_shares(text: str) -> dict[str, float]:
+    """Return the planned shares from "US=60,EU=40"; they need not sum to 1.
 
-    Parameters
-    ----------
-    amounts : (rows,) array
-        Purchases or revenue of the posts that converted.
-    levels : (rows,) labels
-        Level of each of these posts.
-    shape : (chain, draw)
-        Of the posterior draws the values are combined with.
-
-    Notes
-    -----
-    Weights of the posts are Dirichlet(1, ..., 1) (Rubin 1981, 10.1214/aos/1176345338): no distribution is assumed.
+    Raises
+    ------
+    UsageError
+        A part has no label or no number of 0 or more, a label stands there twice, or all are 0.
     """
-    rng, found = np.random.default_rng(seed), {}
-    labels = np.asarray(levels)
-    for level in sorted(set(labels.tolist())):
-        own = amounts[labels == level]
-        weights = rng.standard_exponential((*shape, len(own)))
-        found[level] = np.asarray(weights @ own / weights.sum(axis=-1))
-    return found
+    parts = [part.strip().rpartition("=") for part in text.split(",")]
+    try:
+        found = [(label.strip(), float(share)) for label, _, share in parts]
+    except ValueError:
+        found = []
+    shares = dict(found)
+    wrong = any(not label or not (0 <= share < np.inf) for label, share in found)
+    if wrong or len(shares) < len(found) or not sum(shares.values()) > 0:
+        raise UsageError(f"--mix {text!r}: write a share of 0 or more for each region (US=60,EU=40); they are scaled.")
+    return shares
 
 
 def find_fees(fees: FloatArray, codes: Mapping[str, IntArray], levels: Mapping[str, Sequence[str]]) -> dict[str, float]:

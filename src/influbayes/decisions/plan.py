@@ -68,9 +68,10 @@ class Binding:
 class Plan:
     """Whole posts per option.
 
-    `unit` is "currency" (net value) or "conversions"; `mean`, `cvar` and the interval `lower` to `upper` of the whole
-    plan are in it; `objective` = (1 - risk) x mean + risk x cvar. `beats_last` is P(more than the last plan),
-    `reaches_target` P(conversions realised >= target), both None unless asked. `gap` is 0 where the optimum is proven.
+    `unit` is "currency" (net value), "conversions" or "purchases"; `mean`, `cvar` and the interval `lower` to `upper`
+    of the whole plan are in it; `objective` = (1 - risk) x mean + risk x cvar. `beats_last` is P(more than the last
+    plan), `reaches_target` P(conversions realised >= target), both None unless asked. `gap` is 0 where the optimum is
+    proven.
     """
 
     lines: tuple[Line, ...]
@@ -198,7 +199,7 @@ def _require_fees(options: Options) -> FloatArray:
 def _find_gains(options: Options) -> tuple[str, FloatArray]:
     if options.in_money:
         return "currency", find_worths(options)[1]
-    return "conversions", options.rates
+    return options.counted, options.brought
 
 
 def _find_bounds(

@@ -14,11 +14,13 @@ import numpy as np
 
 from influbayes.decisions.options import Options
 from influbayes.decisions.regret import Regret, estimate_perfect_information, estimate_regret
+from influbayes.decisions.values import Amounts
 from influbayes.effects.estimands import (
     Effect,
     Estimand,
     Probability,
     Quantity,
+    Scale,
     check_prob,
     estimate_probability,
     estimate_rows,
@@ -56,9 +58,10 @@ class PairPremium:
 class Premium:
     """Every pair, and the best buy of all.
 
-    `unit` is "currency" (net value per post), "conversions per fee unit", "value per post" or "conversions" by what is
-    known. `worths` are rows, one an option, in that unit; `regrets` the expected loss of choosing it now;
-    `perfect_information` what knowing every rate would be worth per post bought.
+    `unit` is "currency" (net value per post), "value per post", "conversions per fee unit" or "conversions" by what is
+    known, with purchases instead of conversions where they are. `worths` are rows, one an option, in that unit;
+    `regrets` the expected loss of choosing it now; `perfect_information` what knowing every rate would be worth per
+    post bought.
     """
 
     variable: str
@@ -114,17 +117,15 @@ def price_premium(
 
 def find_worths(options: Options) -> tuple[str, FloatArray]:
     """Return the unit and draws (chain, draw, option) of what a post of each option is worth, by what is known."""
-    rates, fees, values = options.rates, options.fees, options.values
-    if fees is not None and values is not None:
-        return "currency", rates * values - fees
-    if values is not None:
-        return "value per post", rates * values
+    fees, brought = options.fees, options.brought
+    if options.has_money:
+        return ("value per post", brought) if fees is None else ("currency", brought - fees)
     if fees is not None:
         free = [label for label, fee in zip(options.labels, fees, strict=True) if fee <= 0]
         if free:
-            raise UsageError(f"the fee of {', '.join(free)} is 0: conversions per fee unit are not defined.")
-        return "conversions per fee unit", rates / fees
-    return "conversions", rates
+            raise UsageError(f"the fee of {', '.join(free)} is 0: {options.counted} per fee unit are not defined.")
+        return f"{options.counted} per fee unit", brought / fees
+    return options.counted, brought
 
 
 def find_break_even(options: Options, level: str, reference: str) -> FloatArray:
@@ -132,10 +133,8 @@ def find_break_even(options: Options, level: str, reference: str) -> FloatArray:
     k, other = options.find(level), options.find(reference)
     if k == other:
         raise UsageError(f"{level!r} cannot be compared with itself.")
-    mine, theirs = options.rates[..., k], options.rates[..., other]
-    if options.values is None:
-        return np.asarray(mine / np.maximum(theirs, _TINY))
-    return np.asarray(mine * options.values[..., k] - theirs * options.values[..., other])
+    mine, theirs = options.brought[..., k], options.brought[..., other]
+    return np.asarray(mine - theirs if options.has_money else mine / np.maximum(theirs, _TINY))
 
 
 def draw_curve(break_even: FloatArray, premiums: FloatArray) -> FloatArray:
@@ -150,14 +149,14 @@ def _price_pair(options: Options, level: str, reference: str, prob: float, point
     draws = find_break_even(options, level, reference)
     asked = _find_asked(options, level, reference)
     grid = _lay_grid(draws, asked, points)
-    money = options.values is not None
+    money = options.has_money
     row = Quantity(
         estimand="break_even_premium" if money else "break_even_ratio",
         variable=options.variable,
         level=level,
         reference=reference,
         population=options.population,
-        held="value of a conversion as given" if money else "conversions of both worth the same",
+        held="value of a conversion as stated" if money else f"{options.counted} of both worth the same",
         scale="currency" if money else "odds",
         null_value=0.0 if money else 1.0,
         draws=draws if money else np.log(np.maximum(draws, _TINY)),
@@ -184,7 +183,7 @@ def _find_asked(options: Options, level: str, reference: str) -> float | None:
     if options.fees is None:
         return None
     mine, theirs = options.fees[options.find(level)], options.fees[options.find(reference)]
-    if options.values is not None:
+    if options.has_money:
         return float(mine - theirs)
     return float(mine / theirs) if theirs > 0 else None
 
@@ -222,12 +221,37 @@ def _find_turning(options: Options, level: str, reference: str, prob: float) -> 
     return options.labels[behind], effect
 
 
+def estimate_values(options: Options, amounts: Amounts, *, prob: float = 0.9) -> tuple[Effect, ...]:
+    """Return what a conversion of each level brings, from a column of the table: one row a level."""
+    if options.values is None:
+        return ()
+    rows = [
+        Quantity(
+            estimand="value_per_conversion",
+            variable=options.variable,
+            level=label,
+            population=f"the {posts:,} converting posts of {label} with {amounts.source}, partially pooled",
+            held="nothing; posts are taken as independent",
+            scale="currency" if options.has_money else "ratio",
+            null_value=None,
+            draws=options.values[..., options.find(label)],
+        )
+        for label, posts in zip(amounts.labels, amounts.posts, strict=True)
+    ]
+    return estimate_rows(rows, "as_bought", prob=prob)
+
+
 _WORTHS: dict[str, tuple[Estimand, str]] = {
-    "currency": ("net_value", "value of a conversion and fee as given"),
-    "value per post": ("net_value", "value of a conversion as given; no fees"),
+    "currency": ("net_value", "value of a conversion and fee as stated"),
+    "value per post": ("net_value", "value of a conversion as stated; no fees"),
     "conversions per fee unit": ("conversions_per_fee", "fees as given"),
     "conversions": ("expected_value", "nothing but the rate"),
+    "purchases per fee unit": ("purchases_per_fee", "fees as given; purchases per conversion from the table"),
+    "purchases": ("purchases_per_post", "purchases per conversion from the table"),
 }
+
+
+_SCALES: dict[str, Scale] = {"currency": "currency", "value per post": "currency", "conversions": "probability"}
 
 
 def _label_worths(options: Options, unit: str, worths: FloatArray) -> list[Quantity]:
@@ -239,7 +263,7 @@ def _label_worths(options: Options, unit: str, worths: FloatArray) -> list[Quant
             level=label,
             population=options.population,
             held=held,
-            scale="currency" if "value" in estimand and unit != "conversions" else "probability",
+            scale=_SCALES.get(unit, "ratio"),
             null_value=0.0 if unit == "currency" else None,
             draws=worths[..., k],
         )

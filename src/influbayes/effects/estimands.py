@@ -31,6 +31,9 @@ Estimand = Literal[
     "turning_value",
     "net_value",
     "conversions_per_fee",
+    "purchases_per_fee",
+    "purchases_per_post",
+    "value_per_conversion",
     "tipping_point",
 ]
 Scale = Literal["odds", "probability", "per_100_posts", "currency", "ratio"]

@@ -18,7 +18,7 @@ from scipy.special import ndtri
 from influbayes.effects.averages import find_step, list_all_factors
 from influbayes.effects.contrasts import MEAN_OF_LEVELS, list_contrasts
 from influbayes.effects.estimands import Effect, check_prob, name_row
-from influbayes.effects.logit import fit_normal_logit
+from influbayes.effects.separation import find_separation
 from influbayes.hierarchy.coding import Coding, code_design
 from influbayes.hierarchy.design import Design, FloatArray, stretch
 
@@ -32,7 +32,6 @@ METHOD_WORDS: dict[Method, str] = {
 MOST_ROWS = 20_000
 """Distinct rows above which Firth's fit is left out: there it equals maximum likelihood to every digit shown."""
 
-_RUNAWAY = 25.0
 # A search that stops at the last digit says that it failed; a looser tolerance is then tried, once.
 _TOLERANCES = (1e-6, 1e-4)
 
@@ -87,7 +86,7 @@ def fit_frequentist(
     creators : (rows,) labels, optional
         Clusters in the design's row order, where the model itself has no creators.
     separated : sequence of str, optional
-        Columns that separate the outcomes (`gate.separation`); by default it is only noticed that estimates run away.
+        Columns that separate the outcomes, where they are known already; by default they are sought.
 
     Returns
     -------
@@ -109,8 +108,8 @@ def fit_frequentist(
     if np.linalg.matrix_rank(coding.X) < coding.X.shape[1]:
         return Frequentist(rows=(), exists=False, separated=(), clusters=0, notes=(*notes, _DEPENDENT))
     contrasts = list_fixed_contrasts(design, coding)
-    found = tuple(separated or ())
-    exists = not found and (separated is not None or not _runs_away(coding.X, design))
+    found = _find_separated(design, coding) if separated is None else tuple(separated)
+    exists = not found
     groups = _find_clusters(design, creators)
     rows = [*_fit_likelihood(design, coding, contrasts, prob, groups, exists, found)]
     firth, said = _fit_firth(design, coding, contrasts, prob)
@@ -165,9 +164,15 @@ def _code_fixed(design: Design) -> tuple[Coding, list[str]]:
     return code_design(replace(design, interactions=())), [note]
 
 
-def _runs_away(X: FloatArray, design: Design) -> bool:
-    coefficients, _ = fit_normal_logit(X, design.conversions.astype(np.float64), design.trials.astype(np.float64))
-    return bool(np.abs(X @ coefficients).max(initial=0.0) > _RUNAWAY)
+def _find_separated(design: Design, coding: Coding) -> tuple[str, ...]:
+    names = [name for block in coding.blocks for name in _name_columns(design, block.variable, block.size)]
+    return find_separation(coding.X, design.conversions, trials=design.trials, names=names).columns
+
+
+def _name_columns(design: Design, variable: str, size: int) -> list[str]:
+    if variable == "slope":
+        return list(design.numeric_names)
+    return [variable.removeprefix("effect_").replace("__x__", ":")] * size
 
 
 def _find_clusters(design: Design, creators: Sequence[str] | npt.NDArray[Any] | None) -> npt.NDArray[np.int64] | None:

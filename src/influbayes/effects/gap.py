@@ -29,8 +29,9 @@ class Gap:
 
     `creators` is non-collapsibility: the odds ratio of two posts of one creator against that of the averages over
     creators. `prior` is what weak independent priors do to the regression. `pooling` is the rest: partial pooling, and
-    the weight that each post has when creators are told apart. `method` says against which regression; the numbers
-    are NaN where it has none.
+    the weight that each post has when creators are told apart. Where maximum likelihood does not exist every finite
+    size is the work of some prior, so pooling is not identified: `pooling` is NaN and `prior` holds both, gap =
+    creators + prior. `method` says against which regression; the numbers are NaN where it has none.
     """
 
     variable: str
@@ -70,6 +71,8 @@ def _split(
     contrast: Contrast, method: Method, regression: float, means: FloatArray, projected: FloatArray, weak: FloatArray
 ) -> Gap:
     model, averaged, independent = (float(contrast.weights @ values) for values in (means, projected, weak))
+    # Under separation the regression without pooling is as large as its weak prior lets it be: no yardstick.
+    identified = method != "firth"
     return Gap(
         variable=contrast.variable,
         level=contrast.level,
@@ -79,8 +82,8 @@ def _split(
         regression=regression,
         gap=model - regression,
         creators=model - averaged,
-        pooling=averaged - independent,
-        prior=independent - regression,
+        pooling=averaged - independent if identified else float("nan"),
+        prior=(independent if identified else averaged) - regression,
     )
 
 

@@ -21,6 +21,8 @@ from influbayes.hierarchy.predict import linear_predictor
 from influbayes.hierarchy.spec import Question, leave_out_after_purchase, load_spec, required_columns
 from influbayes.tables.posts import PostsTable
 
+CREATORS = "Creator_ID"
+FOLDS = 10
 COMPARED = ("conversion", "conversion_creator", "conversion_interaction", "complete_pooling", "no_pooling")
 """Shipped specifications that describe posts; the others are for other tables."""
 
@@ -72,18 +74,60 @@ def compare_specifications(
     come to the same terms the first is kept. With fewer than two left nothing is returned.
     """
     fits: dict[str, Fit] = {}
+    for name, design in build_compared(posts, names=names, question=question).items():
+        with suppress(SamplingFailed):
+            fits[name] = refit(design)
+    return compare_models(fits) if len(fits) > 1 else ()
+
+
+def build_compared(
+    posts: PostsTable, *, names: Sequence[str] = COMPARED, question: Question = "as_bought"
+) -> dict[str, Design]:
+    """Return the designs of the specifications a table has the columns for; of those with the same terms the first."""
+    found: dict[str, Design] = {}
     seen: set[object] = set()
     for name in names:
         spec = load_spec(name)
         spec = leave_out_after_purchase(spec) if question == "as_bought" else spec
         if set(required_columns(spec).labels) | set(required_columns(spec).numeric) <= set(posts.frame.columns):
-            with suppress(DataRefused, SamplingFailed):
+            with suppress(DataRefused):
                 design = build_design(posts, spec, question=question)
                 terms = (design.numerics, design.factors, design.interactions)
                 if terms not in seen:
                     seen.add(terms)
-                    fits[name] = refit(design)
-    return compare_models(fits) if len(fits) > 1 else ()
+                    found[name] = design
+    return found
+
+
+def cross_validate_shipped(
+    posts: PostsTable, *, refit: Callable[[Design], Fit], folds: int, seed: int = 20260101
+) -> tuple[Score, ...]:
+    """Compare the shipped specifications as bought by exact folds that keep every creator whole, best first.
+
+    Parameters
+    ----------
+    posts : PostsTable
+        With Creator_ID.
+    refit : callable
+        Design of some rows -> its fit.
+    folds, seed
+        As for `cross_validate`.
+
+    Raises
+    ------
+    UsageError
+        No column Creator_ID, fewer than two creators or folds.
+    SamplingFailed
+        As `refit` raises it: a fold left out would flatter the others.
+    """
+    if CREATORS not in posts.frame:
+        raise UsageError("Cross-validation keeps the posts of a creator together: the table has no column Creator_ID.")
+    designs = build_compared(posts)
+    if len(designs) < 2:
+        return ()
+    in_order = posts.frame.sort_values("line")[CREATORS].to_numpy()
+    codes = np.unique(in_order, return_inverse=True)[1].astype(np.int64)
+    return cross_validate_specifications(designs, codes, refit=refit, folds=folds, seed=seed)
 
 
 def cross_validate(
@@ -91,7 +135,7 @@ def cross_validate(
     creators: IntArray,
     *,
     score: Callable[[str, IntArray], FloatArray],
-    folds: int = 10,
+    folds: int = FOLDS,
     seed: int = 20260101,
 ) -> tuple[Score, ...]:
     """Compare specifications by exact cross-validation that keeps every creator whole, best first.
@@ -127,7 +171,7 @@ def cross_validate_specifications(
     creators: IntArray,
     *,
     refit: Callable[[Design], Fit],
-    folds: int = 10,
+    folds: int = FOLDS,
     seed: int = 20260101,
 ) -> tuple[Score, ...]:
     """Compare specifications of one table by refits that leave whole creators out, best first.
@@ -149,6 +193,9 @@ def cross_validate_specifications(
         order = np.argsort(design.lines, kind="stable")
         kept = np.sort(np.delete(order, left_out))
         fit = refit(replace(design, rows=take_rows(design.rows, kept), lines=design.lines[kept]))
+        if not np.array_equal(fit.design.lines, design.lines[kept]):
+            # A refit that remembers fits by their model alone would score posts it has seen.
+            raise ValueError("refit must fit the rows it is given.")
         rows = _forget_levels(design, take_rows(design.rows, order[left_out]))
         eta = linear_predictor(fit, rows).reshape(-1, len(left_out))
         return score_rows(eta, np.asarray(rows.conversions), np.asarray(rows.trials))

@@ -5,7 +5,7 @@ Takes a fit; gives rows of the effects table whose `population` says whom they s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -76,9 +76,11 @@ def estimate_planned_mix(
     if given.crossed is None or given.cells is None:
         raise UsageError("A planned mix needs two factors, such as tier and region.")
     first, second = given.crossed
-    shares = _read_shares(fit.design, second, weights)
+    shares = read_shares(fit.design.levels[second], second, weights)
     words = ", ".join(
-        f"{share:.0%} {level}" for level, share in zip(fit.design.levels[second], shares, strict=True) if share > 0
+        f"{100 * share:.3g} % {level}"
+        for level, share in zip(fit.design.levels[second], shares, strict=True)
+        if share > 0
     )
     population = replace(given.population, words=f"a planned mix of {words}; otherwise {given.population.words}")
     mixed = replace(given, population=population, levels={first: given.cells @ shares})
@@ -146,8 +148,14 @@ def _mix(parts: list[Averages], weights: FloatArray, words: str) -> Averages:
     )
 
 
-def _read_shares(design: Design, factor: str, weights: Mapping[str, float]) -> FloatArray:
-    levels = design.levels[factor]
+def read_shares(levels: Sequence[str], factor: str, weights: Mapping[str, float]) -> FloatArray:
+    """Return the share of each level (levels,), scaled to sum to 1; levels left out have 0.
+
+    Raises
+    ------
+    UsageError
+        Unknown level, or weights that are not finite, below 0 or all 0.
+    """
     unknown = [level for level in weights if level not in levels]
     if unknown:
         raise UsageError(f"{', '.join(unknown)} is no level of {factor}; it has {', '.join(levels)}.")

@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from influbayes.effects.criticism import PredictiveCheck
 from influbayes.effects.leave_one_out import LooResult
+from influbayes.effects.separation import Separation
 from influbayes.gate.checks import Consequence, Diagnostic, Status, finite_or_none
-from influbayes.gate.separation import Separation
 from influbayes.gate.subjects import POSTS, Subject
 from influbayes.gate.thresholds import MAX_PARETO_K, MIN_LEVEL_TRIALS, MIN_ROWS, PREDICTIVE_ALPHA
 

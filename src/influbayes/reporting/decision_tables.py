@@ -6,7 +6,7 @@ Takes finished choices; computes none. Every decision has `kind, inputs, rows, e
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from math import exp
 from typing import Any
 
@@ -14,7 +14,9 @@ from influbayes.decisions.options import Options
 from influbayes.decisions.plan import Plan
 from influbayes.decisions.premium import PairPremium, Premium
 from influbayes.decisions.study import Choices
+from influbayes.decisions.values import Amounts, describe_amounts
 from influbayes.effects.contrasts import MEAN_OF_LEVELS
+from influbayes.effects.estimands import Effect
 from influbayes.reporting.decision_words import say_amount, write_sentences
 from influbayes.reporting.plain import make_plain
 from influbayes.reporting.wording import name_column, strip_controls
@@ -110,9 +112,11 @@ def describe_choices(
         _describe_creators(choices, references),
         *_describe_equivalence(choices, references),
         _describe_populations(choices),
+        _describe_mix(choices, references, withheld_pairs or {}),
         _describe_priors(choices),
         *(_describe_frequentist(choices, question, references) for question in sorted(choices.frequentist)),
         _describe_comparison(choices),
+        _describe_folds(choices),
     ]
     found = [{"prob": prob, **draft} for draft in drafts if draft is not None]
     return [_finish(draft, withheld=withheld) for draft in found]
@@ -133,23 +137,37 @@ def _finish(draft: dict[str, Any], *, withheld: bool) -> dict[str, Any]:
     return make_decision(kind, inputs=kept, rows=rows, effects=draft.get("effects", ()), withheld=hidden)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where the money of a pricing comes from: "given", "column", "Revenue", "Purchases" or None.
+
+    `amounts` are those of the column that values were taken from, `conversion_values` what a conversion of each level brings.
+    """
+
+    fees: str | None = None
+    values: str | None = None
+    amounts: Amounts | None = None
+    conversion_values: tuple[Effect, ...] = ()
+
+
+NOWHERE = Origin()
+
+
 def describe_premium(
     premium: Premium,
     options: Options,
     *,
     reference: str | None,
     prob: float,
-    sources: tuple[str | None, str | None] = (None, None),
+    origin: Origin = NOWHERE,
     withheld_pairs: Mapping[tuple[str, str], str] | None = None,
     rests_on_prior: bool = False,
 ) -> dict[str, Any]:
-    """Return the decision of one pricing, with its sentences; `sources` say where fees and values come from.
+    """Return the decision of one pricing, with its sentences.
 
     `reference` is the level whose pairs come first; the other parameters are those of `describe_choices`.
     """
-    draft = _draft_premium(
-        premium, options, reference, sources=sources, pairs=withheld_pairs or {}, rests=rests_on_prior
-    )
+    draft = _draft_premium(premium, options, reference, origin=origin, pairs=withheld_pairs or {}, rests=rests_on_prior)
     return _finish({"prob": prob, **draft}, withheld=False)
 
 
@@ -159,8 +177,13 @@ def _describe_premium(
     premium, options = choices.premium, choices.levels
     if premium is None or options is None or premium.unit == "conversions":
         return None
-    sources = (choices.fees_from, choices.values_from)
-    return _draft_premium(premium, options, references.get(premium.variable), sources=sources, pairs=pairs, rests=rests)
+    origin = Origin(
+        fees=choices.fees_from,
+        values=choices.values_from,
+        amounts=choices.amounts,
+        conversion_values=choices.conversion_values,
+    )
+    return _draft_premium(premium, options, references.get(premium.variable), origin=origin, pairs=pairs, rests=rests)
 
 
 def _draft_premium(
@@ -168,7 +191,7 @@ def _draft_premium(
     options: Options,
     reference: str | None,
     *,
-    sources: tuple[str | None, str | None],
+    origin: Origin,
     pairs: Mapping[tuple[str, str], str],
     rests: bool,
 ) -> dict[str, Any]:
@@ -186,8 +209,11 @@ def _draft_premium(
         "inputs": {
             "variable": premium.variable,
             "unit": premium.unit,
-            "fees": sources[0],
-            "values": sources[1],
+            "fees": origin.fees,
+            "values": origin.values if options.has_money else None,
+            "counted": options.counted,
+            "amounts": None if origin.amounts is None else describe_amounts(origin.amounts),
+            "conversion_values": [asdict(row) for row in origin.conversion_values],
             "single_value": premium.single_value,
             "population": options.population,
             "perfect_information": premium.perfect_information,
@@ -280,6 +306,28 @@ def _describe_populations(choices: Choices) -> dict[str, Any] | None:
     return {"kind": "populations", "inputs": {}, "rows": [asdict(row) for row in choices.new_creators]}
 
 
+def _describe_mix(
+    choices: Choices, references: Mapping[str, str | None], withheld: Mapping[tuple[str, str], str]
+) -> dict[str, Any] | None:
+    """The planned mix; pairs whose comparison as bought is withheld are not in it."""
+    if not choices.planned_mix or choices.mix is None:
+        return None
+    total = sum(choices.mix.values())
+    inputs = {
+        "variable": choices.planned_mix[0].variable,
+        "weights": {label: share / total for label, share in choices.mix.items()},
+        "population": choices.planned_mix[0].population,
+    }
+    usual = references.get(choices.planned_mix[0].variable) or MEAN_OF_LEVELS
+    hidden = {frozenset(pair) for pair in withheld}
+    rows = [
+        {**asdict(row), "front": row.reference == usual}
+        for row in choices.planned_mix
+        if frozenset((row.level, row.reference)) not in hidden
+    ]
+    return {"kind": "planned_mix", "inputs": inputs, "rows": rows, "effects": [row["id"] for row in rows]}
+
+
 def _describe_priors(choices: Choices) -> dict[str, Any]:
     return {"kind": "priors", "inputs": {}, "rows": [asdict(row) for row in choices.priors]}
 
@@ -308,4 +356,13 @@ def _describe_frequentist(choices: Choices, question: str, references: Mapping[s
 def _describe_comparison(choices: Choices) -> dict[str, Any] | None:
     if not choices.comparison:
         return None
-    return {"kind": "comparison", "inputs": {}, "rows": [asdict(row) for row in choices.comparison]}
+    inputs = {"method": "leave_one_out", "folds": None}
+    return {"kind": "comparison", "inputs": inputs, "rows": [asdict(row) for row in choices.comparison]}
+
+
+def _describe_folds(choices: Choices) -> dict[str, Any] | None:
+    """The exact comparison, where it was asked for; without rows where it could not be made."""
+    if choices.folds is None:
+        return None
+    inputs = {"method": "creators_left_out", "folds": choices.folds}
+    return {"kind": "comparison", "inputs": inputs, "rows": [asdict(row) for row in choices.cross_validated]}

@@ -9,6 +9,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from influbayes.gate.thresholds import UNDECIDED, band
+from influbayes.reporting.beside_words import (
+    say_chance,
+    write_comparison,
+    write_creators,
+    write_equivalence,
+    write_frequentist,
+    write_priors,
+)
 from influbayes.reporting.numbers import MINUS, format_number
 from influbayes.reporting.wording import (
     WORDS,
@@ -39,10 +47,6 @@ def say_amount(value: float) -> str:
     return text.removesuffix(".0")
 
 
-def _say_chance(row: Mapping[str, Any]) -> str:
-    return say_probability(row["probability"], at_least=row.get("at_least"), at_most=row.get("at_most"))
-
-
 # --- premium ------------------------------------------------------------------------------------------------------
 
 
@@ -50,13 +54,35 @@ def _write_premium(decision: Decision) -> list[str]:
     front = [row for row in decision["rows"] if row["front"]]
     sentences = [_write_pair(row, decision) for row in front]
     sentences.append(_write_best(decision))
+    if decision["inputs"].get("amounts") is not None:
+        sentences.append(_write_amounts(decision["inputs"]))
     if decision["inputs"]["single_value"] and decision["inputs"]["values"] is not None:
         sentences.append(
             "One value was taken for every conversion: a conversion is a post with at least one purchase, and larger "
-            "creators may bring several. The assumption decides the answer as follows."
+            "creators may bring several. This is what it would take to turn the answer."
         )
         sentences += [_write_turning(row) for row in front if row.get("turning") is not None]
     return sentences
+
+
+def _write_amounts(inputs: Mapping[str, Any]) -> str:
+    """Say where the worth of a conversion comes from, level by level."""
+    amounts, levels = inputs["amounts"], name_levels(inputs["variable"])
+    posts = dict(zip(amounts["labels"], amounts["posts"], strict=True))
+    named = [
+        f"{row['level']} {say_amount(row['estimate'])} ({say_amount(row['lower'])} to {say_amount(row['upper'])}, "
+        f"{posts[row['level']]:,} posts)"
+        for row in inputs["conversion_values"]
+    ]
+    what = f"the mean {amounts['source'].lower()} of converting posts"
+    if amounts["source"] == "Purchases":
+        priced = "without a price" if amounts["price"] is None else f"at {say_amount(amounts['price'])} a purchase"
+        what = f"the mean purchases of converting posts, {priced}"
+    mass = say_mass(inputs["conversion_values"][0]["prob"]) if named else ""
+    return (
+        f"What a conversion brings is taken from the column {amounts['source']}: {what}, partially pooled over the "
+        f"{levels}. Median, {mass} and posts behind it: {join_words(named)}."
+    )
 
 
 def _write_pair(row: Mapping[str, Any], decision: Decision) -> str:
@@ -95,10 +121,10 @@ def _write_asked(row: Mapping[str, Any], decision: Decision) -> str:
     size = say_amount(abs(row["asked"])) if money else f"{say_ratio(row['asked'])} times as much"
     direction = "more" if row["asked"] >= 0 else "less"
     asks = f"It costs {size} {direction}" if money else f"It costs {size}"
-    found, chance = band(row["probability"]), _say_chance(row)
+    found, chance = band(row["probability"]), say_chance(row)
     if found == UNDECIDED:
-        return f"{asks}; whether it is worth that cannot be told (probability {chance})."
-    return f"{asks}; it is {WORDS[found]} worth that (probability {chance})."
+        return f"{asks}; whether it is the better buy at these fees cannot be told (probability {chance})."
+    return f"{asks}, and is {WORDS[found]} the better buy at these fees (probability {chance})."
 
 
 def _write_best(decision: Decision) -> str:
@@ -109,7 +135,7 @@ def _write_best(decision: Decision) -> str:
     lost = say_amount(best["regret"]) if decision["inputs"]["unit"] == "currency" else format_number(best["regret"], 2)
     opening = f"Of all {levels}, {best['label']} is the best buy on average (probability {chance} that it is best)."
     if best["regret"] == 0:
-        return f"{opening} No draw prefers another, so no test of these would be worth money."
+        return f"{opening} No draw prefers another, so knowing more would not change the choice."
     return (
         f"{opening} Choosing "
         f"it now loses {lost} {unit} in expectation against knowing every rate; no test is worth more than that."
@@ -121,6 +147,8 @@ _UNITS = {
     "value per post": "per post",
     "conversions per fee unit": "conversions per unit of fee",
     "conversions": "conversions per post",
+    "purchases per fee unit": "purchases per unit of fee",
+    "purchases": "purchases per post",
 }
 
 
@@ -135,7 +163,7 @@ def _write_turning(row: Mapping[str, Any]) -> str:
     )
 
 
-# --- information, tracking, creators, plan ------------------------------------------------------------------------
+# --- information, tracking, populations, plan ------------------------------------------------------------------------
 
 
 def _write_information(decision: Decision) -> list[str]:
@@ -169,109 +197,30 @@ def _write_tracking(decision: Decision) -> list[str]:
     return sentences
 
 
-def _write_creators(decision: Decision) -> list[str]:
-    inputs = decision["inputs"]
-    sentences = [
-        f"{inputs['posts']:,} posts of {inputs['creators']:,} creators carry as much evidence on a tier as about "
-        f"{inputs['effective_posts']:,.0f} posts of as many creators (design effect {inputs['design_effect']:.1f})."
-    ]
+def _write_mix(decision: Decision) -> list[str]:
+    """What the planned shares make of the comparisons with the reference."""
+    weights = [(label, share) for label, share in decision["inputs"]["weights"].items() if share > 0]
+    shares = join_words([f"{100 * share:.3g} % {label}" for label, share in weights])
+    sentences = [f"With posts spread as planned ({shares}) and otherwise like those in the table:"]
     for row in decision["rows"]:
-        if row["front"] and row["naive"] is not None:
-            roughly = "" if row["source"] == "refit" else "about "
-            sentences.append(
-                f"Without creators in the model the probability that {row['level']} beats {row['reference']} would "
-                f"read {roughly}{say_probability(row['naive'])} instead of {say_probability(row['probability'])}"
-                + (": over-confident." if _is_bolder(row) else ".")
-            )
+        if row["estimand"] == "difference" and row["front"]:
+            sentences.append(_write_mixed(row))
     return sentences
 
 
-def _is_bolder(row: Mapping[str, Any]) -> bool:
-    return bool(abs(row["naive"] - 0.5) > abs(row["probability"] - 0.5) + 0.005)
-
-
-def _write_equivalence(decision: Decision) -> list[str]:
-    bound = decision["inputs"]["threshold"]
-    between = f"between {1 / bound:.3g} and {bound:.4g}"
-    return [_write_equal_pair(row, between, decision["inputs"]["question"]) for row in decision["rows"] if row["front"]]
-
-
-def _write_equal_pair(row: Mapping[str, Any], between: str, question: str) -> str:
-    found, chance = band(row["probability"]), _say_chance(row)
-    pair = f"{row['level']} and {row['reference']}"
-    between = f"{between}, {'as bought' if question == 'as_bought' else 'engagement constant'}"
-    if found == UNDECIDED:
-        return f"Whether {pair} are practically equal (odds ratio {between}) cannot be told (probability {chance})."
-    return f"{pair} are {WORDS[found]} practically equal (odds ratio {between}; probability {chance})."
-
-
-def _write_priors(decision: Decision) -> list[str]:
-    rows = {row["name"]: row for row in decision["rows"]}
-    base = rows["rate"]
-    sentences = [
-        f"Before any post was seen, the priors put the conversion rate of an average post between "
-        f"{say_per_100(100 * base['lower'])} % and {say_per_100(100 * base['upper'])} % ({100 * base['prob']:.0f} % of "
-        "the prior)."
-    ]
-    for row in decision["rows"]:
-        if row["name"] != "rate":
-            sentences.append(
-                f"They say that two {name_levels(row['variable'])} differ by at most {say_per_100(row['upper'])} "
-                f"conversions per 100 posts ({100 * row['prob']:.0f} % of the prior; half of it below "
-                f"{say_per_100(row['estimate'])})."
-            )
-    return sentences
-
-
-def _write_comparison(decision: Decision) -> list[str]:
-    rows = sorted(decision["rows"], key=lambda row: -row["elpd"])
-    best, sentences = rows[0], []
-    for row in rows[1:]:
-        far = "clearly worse" if row["difference"] < -2 * row["difference_se"] else "not clearly worse"
-        sentences.append(
-            f"Left-out posts are predicted best by {best['name']}; {row['name']} is {far} (difference in log score "
-            f"{row['difference']:.1f}, standard error {row['difference_se']:.1f})."
-        )
-    return sentences
+def _write_mixed(row: Mapping[str, Any]) -> str:
+    found, mass = band(row["probability"]), say_mass(row["prob"])
+    size = f"{say_per_100(row['estimate'])} ({mass} {say_per_100(row['lower'])} to {say_per_100(row['upper'])})"
+    sure = (
+        f"which is ahead cannot be told (probability that {row['level']} is: {say_probability(row['probability'])})"
+        if found == UNDECIDED
+        else f"{row['level']} is {WORDS[found]} ahead (probability {say_probability(row['probability'])})"
+    )
+    return f"{row['level']} minus {row['reference']}: {size} conversions per 100 posts; {sure}."
 
 
 def _write_populations(decision: Decision) -> list[str]:
     return []
-
-
-def _write_frequentist(decision: Decision) -> list[str]:
-    inputs = decision["inputs"]
-    sentences = []
-    if not inputs["exists"]:
-        columns = join_words(inputs["columns"]) or "the terms"
-        verb = "separates" if len(inputs["columns"]) == 1 else "separate"
-        sentences.append(
-            f"No maximum-likelihood estimate exists: {columns} {verb} the posts that converted from those that did "
-            "not. Firth's penalised estimate is finite; it and the Bayesian sizes rest on more than the posts."
-        )
-    for row in decision["rows"]:
-        if row["front"] and row["level"] is not None and row["gap"] is not None:
-            sentences.append(_write_gap(row))
-    return sentences
-
-
-_METHODS = {"wald": "maximum likelihood", "clustered": "maximum likelihood", "firth": "Firth"}
-
-
-def _write_gap(row: Mapping[str, Any]) -> str:
-    parts = {
-        "telling creators apart (non-collapsibility)": row["creators"],
-        "pooling": row["pooling"],
-        "the priors": row["prior"],
-    }
-    largest = max(parts, key=lambda name: abs(parts[name]))
-    text = (
-        f"{row['level']} against {row['reference']}: the regression says an odds ratio of "
-        f"{say_ratio(row['regression'])} ({_METHODS[row['method']]}), this model {say_ratio(row['bayesian'])}."
-    )
-    if abs(row["gap"]) < 0.05:
-        return f"{text} They agree."
-    return f"{text} Most of the gap comes from {largest}."
 
 
 def _write_plan(decision: Decision) -> list[str]:
@@ -279,13 +228,15 @@ def _write_plan(decision: Decision) -> list[str]:
     if not rows:
         return [f"Buy nothing: no post is worth its fee within these limits (budget {say_amount(inputs['budget'])})."]
     bought = join_words([f"{row['posts']:,} {row['label']}" for row in rows])
-    worth = "net value" if inputs["unit"] == "currency" else "conversions"
+    worth = "net value" if inputs["unit"] == "currency" else inputs["unit"]
     sentences = [
         f"Buy {bought} for {say_amount(inputs['spent'])} of {say_amount(inputs['budget'])}.",
         f"Expected {worth}: {say_amount(inputs['mean'])} ({say_mass(inputs['prob'])} {say_amount(inputs['lower'])} to "
         f"{say_amount(inputs['upper'])}); mean of the worst tenth {say_amount(inputs['cvar'])}. Only the uncertainty "
         "of the rates is counted there, not the luck of single posts.",
     ]
+    if inputs.get("values") in ("Purchases", "Revenue"):
+        sentences.append(f"What a conversion brings is that of the column {inputs['values']} in the run.")
     if inputs["beats_last"] is not None:
         sentences.append(f"Probability that it beats the last plan: {say_probability(inputs['beats_last'])}.")
     if inputs["reaches_target"] is not None:
@@ -308,11 +259,12 @@ _WRITERS: dict[str, Callable[[Decision], list[str]]] = {
     "premium": _write_premium,
     "information": _write_information,
     "tracking": _write_tracking,
-    "creators": _write_creators,
-    "equivalence": _write_equivalence,
-    "priors": _write_priors,
-    "comparison": _write_comparison,
+    "creators": write_creators,
+    "equivalence": write_equivalence,
+    "priors": write_priors,
+    "comparison": write_comparison,
     "populations": _write_populations,
-    "frequentist": _write_frequentist,
+    "planned_mix": _write_mix,
+    "frequentist": write_frequentist,
     "plan": _write_plan,
 }

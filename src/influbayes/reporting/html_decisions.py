@@ -22,6 +22,7 @@ BUYING = {
     "tracking": "How wrong the tracking would have to be",
     "equivalence": "What is practically equal",
     "populations": "With creators not seen before",
+    "planned_mix": "With the planned mix",
 }
 BESIDE = {
     "frequentist": "What regressions say of the same posts",
@@ -122,14 +123,20 @@ def _table_buys(decision: Row) -> Table:
         for row in decision["inputs"]["options"]
     ]
     worth = "Net value per post" if decision["inputs"]["unit"] == "currency" else "Worth per post"
-    worth = worth if money else "Conversions per unit of fee"
+    worth = worth if money else _name_count(decision["inputs"])
+    brings = "Value of a conversion" if money else "Purchases of a conversion"
     return Table(
         id="table-buys",
         caption=f"Each as a buy of its own, with its {say_mass(decision['inputs']['prob'])}",
-        head=("Level", "Fee", "Value of a conversion", worth, "Probability it is best", "Expected regret"),
+        head=("Level", "Fee", brings, worth, "Probability it is best", "Expected regret"),
         rows=tuple(rows),
         note="Expected regret: what choosing it now loses on average against the best, were every rate known.",
     )
+
+
+def _name_count(inputs: Row) -> str:
+    per = "unit of fee" if inputs["unit"].endswith("fee unit") else "post"
+    return f"{inputs['counted'].capitalize()} per {per}"
 
 
 def _tables_information(decision: Row, results: Row) -> list[Table]:
@@ -191,6 +198,31 @@ def _tables_populations(decision: Row, results: Row) -> list[Table]:
     return [Table(id="table-populations", caption=caption, head=head, rows=tuple(rows), left=3, note=note)]
 
 
+def _tables_mix(decision: Row, results: Row) -> list[Table]:
+    """The estimands of each comparison under the planned shares; a withheld comparison is not among them."""
+    forms: dict[str, Callable[[float], str]] = {
+        "difference": lambda value: format_number(value, 2),
+        "lift": format_share,
+        "average_odds_ratio": format_ratio,
+    }
+    names = {"difference": "difference per 100 posts", "lift": "lift", "average_odds_ratio": "odds ratio of averages"}
+    rows = [
+        (
+            row["level"],
+            row["reference"],
+            names[row["estimand"]],
+            _write(row, forms[row["estimand"]]),
+            format_probability(row["probability"]),
+        )
+        for row in decision["rows"]
+        if row["estimand"] in forms
+    ]
+    head = ("Level", "Against", "Estimand", "Estimate", "Probability it is better")
+    caption = f"Comparisons with the planned mix, each with its {say_mass(decision['inputs']['prob'])}"
+    note = f"Population: {decision['inputs']['population']}."
+    return [Table(id="table-mix", caption=caption, head=head, rows=tuple(rows), left=3, note=note)]
+
+
 def _tables_frequentist(decision: Row, results: Row) -> list[Table]:
     question = decision["inputs"]["question"]
     mine = {row["id"]: row for row in results["effects"]}
@@ -234,7 +266,10 @@ def _table_gaps(decision: Row, name: str) -> Table:
         head=("Column", "Level", "Against", "Gap", "Telling creators apart", "Pooling", "Priors"),
         rows=tuple(rows),
         left=3,
-        note="The parts add to the gap. Against maximum likelihood; where that does not exist, against Firth.",
+        note="The parts add to the gap. Against maximum likelihood. "
+        if decision["inputs"]["exists"]
+        else "The parts add to the gap. Against Firth, because no maximum-likelihood estimate exists: pooling cannot "
+        "be told from the other work of the priors then, and is part of it.",
     )
 
 
@@ -262,6 +297,10 @@ def _tables_comparison(decision: Row, results: Row) -> list[Table]:
         for row in decision["rows"]
     ]
     head = ("Specification", "Log score of left-out posts", "Difference from the best", "Its standard error")
+    folds = decision["inputs"].get("folds")
+    if folds is not None:
+        caption = f"Whole creators left out, {folds} folds, exact refits, best first"
+        return [Table(id="table-comparison-creators", caption=caption, head=head, rows=tuple(rows))]
     return [Table(id="table-comparison", caption="Leave-one-out, best first", head=head, rows=tuple(rows))]
 
 
@@ -275,6 +314,7 @@ _TABLES: dict[str, Callable[[Row, Row], Sequence[Table]]] = {
     "tracking": _tables_tracking,
     "equivalence": _tables_equivalence,
     "populations": _tables_populations,
+    "planned_mix": _tables_mix,
     "frequentist": _tables_frequentist,
     "creators": _tables_creators,
     "comparison": _tables_comparison,

@@ -61,6 +61,10 @@ REGIONS: Mapping[str, RegionProfile] = {
 CREATOR_REACH_SD, POST_REACH_SD = 0.26, 0.20
 CREATOR_SWIPE_SD, POST_SWIPE_SD = 0.26, 0.26
 CREATOR_FEE_SD, POST_FEE_SD = 0.22, 0.06
+# Purchases of a post that converted, on average, and what one is worth: larger creators sell to several.
+PURCHASES_PER_CONVERSION = {"Mega": 250.0, "Mid": 80.0, "Micro": 22.0}
+PURCHASES_SHAPE = 2.0  # gamma shape of how many bought: many posts sell little, a few sell much
+BASKET_USD, BASKET_SHAPE = 80.0, 3.0
 POST_COUNT_SHAPE = 4.0  # gamma shape of how often creators are booked: most a few times, some often
 
 
@@ -102,7 +106,12 @@ class SimulatedPosts:
 
 
 def simulate_posts(
-    *, posts: int = 1500, creators: int = 220, seed: int = 20260101, truth: PostsTruth | None = None
+    *,
+    posts: int = 1500,
+    creators: int = 220,
+    seed: int = 20260101,
+    truth: PostsTruth | None = None,
+    sales: bool = False,
 ) -> SimulatedPosts:
     """Simulate sponsored posts whose conversion follows a stated logistic model.
 
@@ -119,6 +128,9 @@ def simulate_posts(
         0 or more; the same seed gives the same table.
     truth : PostsTruth, optional
         The coefficients; without it those of the bundled sample. Views, swipe-ups and fees do not depend on it.
+    sales : bool
+        Whether to add Purchases and Revenue (USD) of each post, 0 where it did not convert: PURCHASES_PER_CONVERSION
+        in the mean, each for about BASKET_USD. The other columns stay as they are.
 
     Returns
     -------
@@ -138,13 +150,15 @@ def simulate_posts(
     _require_sizes(posts, creators, seed)
     _require_truth(truth)
     # One stream for the table and one for the outcome: a different truth meets the same posts.
-    table_rng, outcome_rng = np.random.default_rng(seed).spawn(2)
+    table_rng, outcome_rng, sales_rng = np.random.default_rng(seed).spawn(3)
     frame = _simulate_table(posts, creators, table_rng)
     effects = np.round(truth.creator_sd * outcome_rng.standard_normal(creators), 6)
     names = _name_rows("C", creators)
     by_creator = dict(zip(names, map(float, effects), strict=True))
     probabilities = _compute_probabilities(frame, truth, by_creator)
     frame["Converted"] = (outcome_rng.random(posts) < probabilities).astype(np.int64)
+    if sales:
+        frame = _add_sales(frame, sales_rng)
     return SimulatedPosts(
         frame=frame,
         truth=truth,
@@ -205,6 +219,15 @@ def _simulate_table(posts: int, creators: int, rng: np.random.Generator) -> pd.D
 
 def _count_days() -> int:
     return int((np.datetime64(LAST_DAY) - np.datetime64(FIRST_DAY)).astype(int)) + 1
+
+
+def _add_sales(frame: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """Add how often a converting post sold, at least once, and for how much together."""
+    more = frame["Influencer_Tier"].map(dict(PURCHASES_PER_CONVERSION)).to_numpy(np.float64) - 1
+    many = rng.gamma(PURCHASES_SHAPE, more / PURCHASES_SHAPE)
+    purchases = (1 + rng.poisson(many)) * frame["Converted"].to_numpy(np.int64)
+    baskets = rng.gamma(BASKET_SHAPE * np.maximum(purchases, 1), BASKET_USD / BASKET_SHAPE)
+    return frame.assign(Purchases=purchases, Revenue=np.where(purchases > 0, np.round(baskets, 2), 0.0))
 
 
 def _name_rows(letter: str, count: int) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from influbayes.gate.separation import find_separation
+from influbayes.effects.separation import find_separation
 
 SEEDS = Path(__file__).resolve().parents[2] / ".." / "shared" / "data" / "seeds" / "influencer_conversion_data.csv"
 
