@@ -49,6 +49,7 @@ NEEDED = (
     "data/sessions_truth.toml",
 )
 COLOURS = 64
+INLINE = "module://matplotlib_inline.backend_inline"
 
 
 def main() -> int:
@@ -146,10 +147,9 @@ def execute_notebook(notebook: str, folder: Path) -> Any:
             kernel_name="python3", transport="ipc", connection_file=str(Path(sockets) / "kernel.json")
         )
         settings = {"timeout": 600, "record_timing": False, "resources": {"metadata": {"path": str(place)}}}
-        # No start-up file or history of the user takes part.
-        NotebookClient(document, km=manager, **settings).execute(
-            env={**os.environ, "IPYTHONDIR": str(folder / "ipython")}, cleanup_kc=True
-        )
+        # No start-up file or history of the user takes part, and no backend that another program asked for.
+        kernel = {**os.environ, "IPYTHONDIR": str(folder / "ipython"), "MPLBACKEND": INLINE}
+        NotebookClient(document, km=manager, **settings).execute(env=kernel, cleanup_kc=True)
     return document
 
 

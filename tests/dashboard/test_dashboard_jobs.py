@@ -15,6 +15,7 @@ from influbayes.errors import UsageError
 pytestmark = pytest.mark.xdist_group("dashboard")
 
 BAD = b"Converted,Story_Views,Swipe_Ups,Influencer_Tier,Audience_Region\n2,x,3,Micro,US\n1,100,200,,EU\n"
+SAMPLE = Path(__file__).parents[2] / "data" / "posts.csv"  # its fit takes seconds
 SECONDS = 60.0
 
 MakeQueue = Callable[..., JobQueue]
@@ -128,7 +129,7 @@ def test_sessions_see_their_own_jobs_and_those_of_all(make_queue: MakeQueue, tmp
 
 def test_a_job_that_takes_too_long_is_stopped(make_queue: MakeQueue, tmp_path: Path) -> None:
     queue = make_queue(wall_seconds=0.5)
-    queue.submit(ask(tmp_path))
+    queue.submit(ask(tmp_path, content=SAMPLE.read_bytes()))
     job = wait(queue)
     assert job.state == "failed"
     assert "the table is too large for the dashboard" in job.message
