@@ -192,7 +192,7 @@ def cross_validate_specifications(
         design = designs[name]
         order = np.argsort(design.lines, kind="stable")
         kept = np.sort(np.delete(order, left_out))
-        fit = refit(replace(design, rows=take_rows(design.rows, kept), lines=design.lines[kept]))
+        fit = refit(_drop_empty_levels(replace(design, rows=take_rows(design.rows, kept), lines=design.lines[kept])))
         if not np.array_equal(fit.design.lines, design.lines[kept]):
             # A refit that remembers fits by their model alone would score posts it has seen.
             raise ValueError("refit must fit the rows it is given.")
@@ -201,6 +201,16 @@ def cross_validate_specifications(
         return score_rows(eta, np.asarray(rows.conversions), np.asarray(rows.trials))
 
     return cross_validate(list(designs), creators, score=score, folds=folds, seed=seed)
+
+
+def _drop_empty_levels(design: Design) -> Design:
+    """Return the design without the levels of `sample` factors that no row has: nothing is learnt of them."""
+    levels, codes = dict(design.levels), dict(design.rows.codes)
+    for term in design.factors:
+        if term.levels == "sample":
+            present, codes[term.column] = np.unique(codes[term.column], return_inverse=True)
+            levels[term.column] = tuple(levels[term.column][k] for k in present)
+    return replace(design, levels=levels, rows=replace(design.rows, codes=codes))
 
 
 def _forget_levels(design: Design, rows: ModelRows) -> ModelRows:

@@ -5,7 +5,7 @@ Takes finished choices; computes none. Every decision has `kind, inputs, rows, e
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import exp
 from typing import Any
@@ -84,6 +84,7 @@ def describe_choices(
     *,
     references: Mapping[str, str | None],
     prob: float,
+    sort: Callable[[Sequence[Mapping[str, Any]]], list[Any]] | None = None,
     withheld: bool = False,
     withheld_pairs: Mapping[tuple[str, str], str] | None = None,
     rests_on_prior: bool = False,
@@ -98,6 +99,8 @@ def describe_choices(
         Factor -> its reference; the pairs against it come first.
     prob
         Mass of the intervals.
+    sort
+        Puts rows about levels (``variable, level, reference``) in the order of the page; by default as they come.
     withheld
         Whether the whole study is withheld: then no row and no number is given.
     withheld_pairs
@@ -119,12 +122,34 @@ def describe_choices(
         _describe_folds(choices),
     ]
     found = [{"prob": prob, **draft} for draft in drafts if draft is not None]
-    return [_finish(draft, withheld=withheld) for draft in found]
+    return [_finish(_put_in_order(draft, sort), withheld=withheld) for draft in found]
 
 
 def list_frequentist(choices: Choices) -> list[dict[str, Any]]:
     """Return the rows of the regressions, with the columns of the effects table."""
     return [asdict(row) for part in choices.frequentist.values() for row in part.rows]
+
+
+def _put_in_order(
+    draft: dict[str, Any], sort: Callable[[Sequence[Mapping[str, Any]]], list[Any]] | None
+) -> dict[str, Any]:
+    """Sort what speaks of levels: the rows of a decision, and the options of a premium."""
+    if sort is None:
+        return draft
+    inputs, variable = dict(draft["inputs"]), draft["inputs"].get("variable")
+    named = [{"variable": variable, **row} for row in draft["rows"]]
+    levelled = all("level" in row and row["variable"] is not None for row in named)
+    rows = [draft["rows"][k] for k in _find_order(named, sort)] if levelled else draft["rows"]
+    if "options" in inputs:
+        options = [{"variable": variable, "level": row["label"]} for row in inputs["options"]]
+        inputs["options"] = [inputs["options"][k] for k in _find_order(options, sort)]
+    return {**draft, "rows": rows, "inputs": inputs}
+
+
+def _find_order(
+    rows: Sequence[Mapping[str, Any]], sort: Callable[[Sequence[Mapping[str, Any]]], list[Any]]
+) -> list[int]:
+    return [row["place"] for row in sort([{**row, "place": k} for k, row in enumerate(rows)])]
 
 
 def _finish(draft: dict[str, Any], *, withheld: bool) -> dict[str, Any]:
@@ -141,7 +166,7 @@ def _finish(draft: dict[str, Any], *, withheld: bool) -> dict[str, Any]:
 class Origin:
     """Where the money of a pricing comes from: "given", "column", "Revenue", "Purchases" or None.
 
-    `amounts` are those of the column that values were taken from, `conversion_values` what a conversion of each level brings.
+    `amounts` are those of the column that values were taken from, `conversion_values` each level's mean.
     """
 
     fees: str | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -54,17 +54,20 @@ GROUPS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Fold:
+    """Statements that unfold under a summary."""
+
+    summary: str
+    rows: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """Statements under one heading: those in front, and the rest, which unfolds."""
+    """Statements under one heading: those in front, and the folds of the rest."""
 
     heading: str
     front: tuple[Mapping[str, Any], ...]
-    rest: tuple[Mapping[str, Any], ...]
-
-    @property
-    def withheld(self) -> int:
-        """How many of the rest are withheld."""
-        return sum(row["status"] == "withheld" for row in self.rest)
+    folds: tuple[Fold, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,8 +149,27 @@ def group_statements(results: Mapping[str, Any]) -> list[Group]:
     for kind, heading in GROUPS:
         rows = [row for row in results["statements"] if row["kind"] == kind]
         front = [row for row in rows if kind not in _LONG or _is_in_front(row, first, references)]
-        groups.append(Group(heading=heading, front=tuple(front), rest=tuple(row for row in rows if row not in front)))
-    return [group for group in groups if group.front or group.rest]
+        rest = [row for row in rows if row not in front]
+        groups.append(Group(heading=heading, front=tuple(front), folds=_fold(kind, rest, first)))
+    return [group for group in groups if group.front or group.folds]
+
+
+def _fold(kind: str, rows: Sequence[Mapping[str, Any]], first: str) -> tuple[Fold, ...]:
+    """Return the rest of a group: other pairs of the first question, then the other question."""
+    parts = {
+        "other pairs": [row for row in rows if row["question"] == first],
+        "": [row for row in rows if row["question"] != first],
+    }
+    found = []
+    for words, part in parts.items():
+        if part:
+            question = tables.QUESTION_WORDS[part[0]["question"]]
+            what = words or ("comparisons" if kind == "beats" else "columns")
+            named = what.removesuffix("s") if len(part) == 1 else what
+            withheld = sum(row["status"] == "withheld" for row in part)
+            tail = f" ({withheld} withheld)" if withheld else ""
+            found.append(Fold(summary=f"{len(part)} {named} {question}{tail}", rows=tuple(part)))
+    return tuple(found)
 
 
 _LONG = ("beats", "best")

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from influbayes.reporting.level_order import order_levels, sort_rows
+from influbayes.reporting.notes import merge_notes
 from influbayes.reporting.numbers import (
     NOTHING,
     format_count,
@@ -101,7 +103,8 @@ def tables_contrasts(results: Row, estimates: Estimates) -> list[Table]:
 
 def _table_contrasts(question: str, results: Row, estimates: Estimates) -> Table | None:
     columns = list_columns(results, levels="all")
-    effects = [row for name in columns for row in estimates.pick("difference", question=question, variable=name)]
+    picked = [row for name in columns for row in estimates.pick("difference", question=question, variable=name)]
+    effects = sort_rows(results, picked)
     rows = [_make_contrast_row(effect, estimates) for effect in effects]
     marks = [WITHHELD if row[-1] == WITHHELD else "" for row in rows]
     head = ("Column", "Level", "Against", "Difference per 100 posts", "Lift", "Odds ratio", "Probability it is better")
@@ -172,7 +175,9 @@ def table_levels(results: Row, estimates: Estimates) -> Table | None:
     """Return raw and expected conversion of every level of the `all` factors."""
     raw, rows = results["data"]["rates"]["levels"], []
     for column in list_columns(results, levels="all"):
-        for level, counts in raw.get(column, {}).items():
+        counted = raw.get(column, {})
+        for level in (name for name in order_levels(results, column) if name in counted):
+            counts = counted[level]
             rows.append((name_column(column), level, *_write_rates(counts, column, level, results, estimates)))
     return _make_rates("levels", "Expected conversion by level", ("Column", "Level"), rows, results, estimates)
 
@@ -181,7 +186,7 @@ def table_cells(results: Row, estimates: Estimates) -> Table | None:
     """Return raw and expected conversion of every cell that holds posts, with a word on those too few to judge."""
     rows = [
         (", ".join(cell["levels"]), *_write_rates(cell, cell["variable"], cell["level"], results, estimates))
-        for cell in results["data"]["rates"]["cells"]
+        for cell in sort_rows(results, results["data"]["rates"]["cells"])
         if any(estimates.find("expected_value", {"question": name, **cell}) for name in list_questions(results))
     ]
     return _make_rates("cells", "Expected conversion by cell", ("Cell",), rows, results, estimates)
@@ -240,7 +245,7 @@ def table_ranks(results: Row, estimates: Estimates) -> Table | None:
         ranks = [
             row for name in list_questions(results) for row in estimates.pick("rank", variable=column, question=name)
         ]
-        for rank in ranks:
+        for rank in sort_rows(results, ranks):
             best = estimates.find("probability_best", rank)
             chance = format_probability(best["estimate"]) if best else NOTHING
             words = f"{rank['estimate']:.0f} ({rank['lower']:.0f} to {rank['upper']:.0f})"
@@ -290,7 +295,7 @@ def tables_diagnostics(results: Row) -> tuple[Table | None, Table | None]:
     """Return the checks that did not pass, the worst first, and all checks; in words as well as colour."""
     order = {"fail": 0, "warn": 1, "not_assessed": 2, "pass": 3}
     found = sorted(results["diagnostics"], key=lambda row: order.get(row["status"], 0))
-    notable = [row for row in found if row["status"] != "pass"]
+    notable = merge_notes([row for row in found if row["status"] != "pass"])
     every = _table_diagnostics("diagnostics", "All checks", found)
     return _table_diagnostics("notable", "Checks that did not pass", notable), every
 

@@ -39,7 +39,7 @@ from influbayes.reporting.results import ConversionAnalysis, QuestionResult
 from influbayes.reporting.wording import name_column, say_mass
 
 MOST_ROWS = 12
-QUESTION_TITLES = {"as_bought": "As bought", "engagement_constant": "Engagement held constant"}
+QUESTION_TITLES = {"as_bought": "As bought", "engagement_constant": "Engagement constant"}
 ROW = 0.46
 
 
@@ -219,7 +219,7 @@ def say_against(reference: str | None, limit: int = 28) -> str:
 
 def _say_references(rows: Sequence[Contrast], questions: int) -> str:
     kept = "As bought: engagement differs as it did."
-    kept += " Engagement held constant: posts alike in what came after the purchase." if questions > 1 else ""
+    kept += " Engagement constant: posts alike in what came after the purchase." if questions > 1 else ""
     many = f"\nOf more than {MOST_ROWS} levels only the ends are drawn; all are in the table."
     return kept + (many if len(rows) >= MOST_ROWS else "")
 

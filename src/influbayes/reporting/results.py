@@ -24,6 +24,7 @@ from influbayes.hierarchy.posterior import Fit
 from influbayes.reporting.accounts import account_data, count_levels
 from influbayes.reporting.decision_tables import describe_choices, list_frequentist
 from influbayes.reporting.judgements import Evidence, gather_evidence, list_withheld_effects
+from influbayes.reporting.level_order import sort_rows
 from influbayes.reporting.plain import make_plain
 from influbayes.reporting.provenance import list_versions
 from influbayes.reporting.schemas import CONVERSION, find_violations
@@ -108,25 +109,29 @@ def collect_results(
         "effects": [asdict(row) for row in effects],
         "withheld_effects": list_withheld_effects(effects, evidence),
         "frequentist": [] if analysis.choices is None else list_frequentist(analysis.choices),
-        "decisions": _describe_decisions(analysis, evidence),
+        "decisions": [],
         "checks": [_describe_check(question, check) for question in questions for check in question.checks],
         "calibration": [_describe_calibration(question) for question in questions if question.calibration is not None],
         "creators": list(_list_creators(analysis)),
         "provenance": _describe_provenance(analysis, created),
     }
+    document["decisions"] = _describe_decisions(analysis, evidence, document)
     plain, nulls = make_plain(document)
     statements = _make_statements(questions, plain, evidence)
     spoken, more = make_plain([asdict(row) for row in statements], path="/statements")
     return {**plain, "headline": _make_headline(statements, evidence), "statements": spoken, "nulls": nulls + more}
 
 
-def _describe_decisions(analysis: ConversionAnalysis, evidence: Evidence) -> list[dict[str, Any]]:
+def _describe_decisions(
+    analysis: ConversionAnalysis, evidence: Evidence, document: Mapping[str, Any]
+) -> list[dict[str, Any]]:
     if analysis.choices is None:
         return []
     bought = next(question for question in analysis.questions if question.fit.design.question == "as_bought")
     return describe_choices(
         analysis.choices,
         references={term.column: term.reference for term in bought.fit.design.factors},
+        sort=lambda rows: sort_rows(document, rows),
         prob=analysis.prob,
         withheld=evidence.verdict.status == "withheld",
         withheld_pairs=_list_withheld_pairs(bought, evidence),
@@ -307,7 +312,9 @@ def _make_statements(
     questions: Sequence[QuestionResult], plain: Mapping[str, Any], evidence: Evidence
 ) -> tuple[Statement, ...]:
     claims, _ = make_plain([_describe_claim(question, claim) for question in questions for claim in question.claims])
-    return make_statements(claims, plain["effects"], evidence=evidence, setting=read_setting(plain["model"]))
+    return make_statements(
+        sort_rows(plain, claims), plain["effects"], evidence=evidence, setting=read_setting(plain["model"])
+    )
 
 
 def _describe_claim(question: QuestionResult, claim: Claim) -> dict[str, Any]:

@@ -19,7 +19,9 @@ from rich.table import Table
 from rich.text import Text
 
 from influbayes.effects.contrasts import MEAN_OF_LEVELS
+from influbayes.reporting.notes import merge_notes
 from influbayes.reporting.wording import (
+    join_words,
     name_column,
     say_mass,
     say_per_100,
@@ -135,8 +137,11 @@ def _render_contrasts(results: Results) -> Iterator[RenderableType]:
         title_justify="left",
     )
     table.title_style = "bold"
-    headings = ("per 100, as bought", "odds ratio, equal", "P as bought")
-    widths = [max(len(heading), *(row[place].cell_len for row in shown)) for place, heading in enumerate(headings, 1)]
+    headings = ("per 100 posts,\nas bought", "odds ratio,\nengagement constant", "P,\nas bought")
+    widths = [
+        max(max(map(len, heading.split("\n"))), *(row[place].cell_len for row in shown))
+        for place, heading in enumerate(headings, 1)
+    ]
     # A cut label is a nuisance, a cut number a wrong number: the labels take what room is left.
     table.add_column("", overflow="ellipsis", no_wrap=True, max_width=max(8, _WIDTH - sum(widths) - _PADDING))
     for heading, width in zip(headings, widths, strict=True):
@@ -153,8 +158,8 @@ def _render_contrasts(results: Results) -> Iterator[RenderableType]:
 def _say_equal(results: Results) -> str:
     terms = results["model"]["terms"]
     held = [row for row in terms if row["kind"] == "numeric" and row["question"] == "engagement_constant"]
-    names = ", ".join(name_column(strip_controls(row["variable"])) for row in held)
-    return f"Equal: with {names} held constant." if names else "Odds ratios: with all else in the model equal."
+    names = join_words([name_column(strip_controls(row["variable"])) for row in held])
+    return f"Engagement constant: at equal {names}." if names else "Odds ratios: with all else in the model equal."
 
 
 def _list_contrasts(results: Results) -> Iterator[tuple[Text, Text, Text, Text]]:
@@ -237,7 +242,8 @@ def _render_notes(results: Results) -> Iterator[RenderableType]:
     # Two orders that differ by chance are told in the report; the screen keeps to those where a pair is told apart.
     notes = [row["text"] for row in stated if row["kind"] != "disagreement" or not row["reasons"]]
     added = ("separation", "few_rows", "loo_k")
-    warned = [row["meaning"] for row in results["diagnostics"] if row["name"] in added and row["status"] == "warn"]
+    warnings = [row for row in results["diagnostics"] if row["name"] in added and row["status"] == "warn"]
+    warned = [row["meaning"] for row in merge_notes(warnings)]
     lines = list(dict.fromkeys([*notes, *warned]))
     if lines and results["status"] != "withheld":
         yield Text("Mind", style="bold")
