@@ -28,11 +28,9 @@ def show_statements(groups: Iterable[Group]) -> None:
     for group in groups:
         st.subheader(group.heading)
         _list_texts(group.front)
-        if group.rest:
-            with st.expander(
-                f"{len(group.rest)} more, {group.withheld} withheld" if group.withheld else f"{len(group.rest)} more"
-            ):
-                _list_texts(group.rest)
+        for fold in group.folds:
+            with st.expander(fold.summary):
+                _list_texts(fold.rows)
 
 
 def _list_texts(rows: Sequence[Mapping[str, Any]]) -> None:
