@@ -23,6 +23,8 @@ pytestmark = pytest.mark.xdist_group("dashboard")
 PAGES = ("Overview", "Conversion", "Returns", "Attribution", "Plan", "Data")
 PATIENCE = 60_000
 FOREIGN = "elsewhere.example"
+OVERSIZED = b"x" * (26 * 1024 * 1024)
+FORM_HEADERS = {"Content-Type": "multipart/form-data; boundary=edge"}
 
 
 @pytest.fixture(scope="module")
@@ -198,20 +200,44 @@ def test_foreign_origins_and_hosts_are_refused(server: Any) -> None:
 
 
 def test_an_oversized_upload_is_refused_and_nothing_tells_of_the_code(server: Any) -> None:
-    body = b"x" * (26 * 1024 * 1024)
-    boundary = "edge"
-    form = (
-        f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="big.csv"\r\n\r\n'.encode()
-        + body
-        + f"\r\n--{boundary}--\r\n".encode()
-    )
-    headers = {"Content-Type": f"multipart/form-data; boundary={boundary}", "Content-Length": str(len(form))}
+    form = encode_form(OVERSIZED)
+    headers = {**FORM_HEADERS, "Content-Length": str(len(form))}
     try:
         status, text = ask(server, "PUT", "/_stcore/upload_file/none/none", headers=headers, body=form)
     except (ConnectionResetError, BrokenPipeError):
         return  # refused while it was being sent
     assert status in (400, 403, 413)
     assert "Traceback" not in text
+
+
+def test_an_oversized_upload_is_refused_even_where_a_session_asks_for_it(view: View, tmp_path: Path) -> None:
+    """A program with a session's own token, past the browser's check of the size."""
+    table = tmp_path / "small.csv"
+    table.write_text("Post_ID\nP1\n", encoding="utf-8")
+    view.open("Data")
+    with view.page.expect_request(lambda asked: "/upload_file/" in asked.url and asked.method == "PUT") as waiting:
+        view.page.locator('input[type="file"]').first.set_input_files(str(table))
+    view.settle()
+    asked = waiting.value
+    kept = {name: value for name, value in asked.all_headers().items() if name not in ("content-length", "host")}
+    small = view.page.request.put(asked.url, headers={**kept, **FORM_HEADERS}, data=encode_form(b"Post_ID\nP1\n"))
+    large = view.page.request.put(asked.url, headers={**kept, **FORM_HEADERS}, data=encode_form(OVERSIZED))
+    assert (small.status, large.status) == (http.HTTPStatus.NO_CONTENT, http.HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+    assert "Traceback" not in large.text()
+
+
+def test_an_oversized_file_is_refused_on_the_page(view: View, tmp_path: Path) -> None:
+    table = tmp_path / "large.csv"
+    table.write_bytes(OVERSIZED)
+    view.open("Data")
+    view.page.locator('input[type="file"]').first.set_input_files(str(table))
+    view.page.get_by_text("25.0MB", exact=False).first.wait_for()
+    view.require_no_error()
+
+
+def encode_form(content: bytes) -> bytes:
+    head = '--edge\r\nContent-Disposition: form-data; name="file"; filename="big.csv"\r\n\r\n'
+    return head.encode() + content + b"\r\n--edge--\r\n"
 
 
 @pytest.mark.parametrize("path", ["/", "/nothing", "/../../etc/passwd", "/_stcore/upload_file/x/y", "/media/none.csv"])
