@@ -1,13 +1,15 @@
 """Makes strict plain data of Python values: what JSON can hold, and nothing it cannot.
 
-Takes dictionaries, sequences, numpy arrays and scalars. Not-a-number and infinite become null, and the place and the
-reason are listed, so that no null stands unexplained. Knows no study.
+Takes dictionaries, dataclasses, sequences, numpy arrays and scalars. Not-a-number and infinite become null, and the
+place and the reason are listed, so that no null stands unexplained. Knows no study.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -21,7 +23,7 @@ def make_plain(value: object, *, path: str = "") -> tuple[Any, NullList]:
     Parameters
     ----------
     value
-        Dictionaries with text keys, lists, tuples, numpy arrays and scalars, text, numbers, None; nested at will.
+        Dictionaries with text keys, dataclasses, lists, tuples, numpy arrays and scalars, text, numbers, None, nested.
     path
         Where `value` stands in the whole document, for the list.
 
@@ -40,20 +42,40 @@ def make_plain(value: object, *, path: str = "") -> tuple[Any, NullList]:
 
 
 def _convert(value: object, path: str, nulls: NullList) -> Any:
+    # Exact types first: a document has hundreds of thousands of numbers and words, and few of anything else.
+    kind = type(value)
+    if kind is float:
+        return _convert_float(value, path, nulls)  # type: ignore[arg-type]
+    if kind is str:
+        return _write_text(value)  # type: ignore[arg-type]
+    if value is None or kind is bool or kind is int:
+        return value
+    if kind is dict:
+        return _convert_mapping(value, path, nulls)  # type: ignore[arg-type]
+    if is_dataclass(kind):
+        return {name: _convert(getattr(value, name), f"{path}/{name}", nulls) for name in _list_fields(kind)}
+    return _convert_rare(value, path, nulls)
+
+
+def _convert_rare(value: object, path: str, nulls: NullList) -> Any:
+    """Convert what is neither of the plain types themselves nor a record: arrays, mappings, sequences, subclasses."""
     if isinstance(value, np.generic | np.ndarray):
         return _convert(value.tolist(), path, nulls)
     if isinstance(value, str):
-        # The command line may carry undecodable bytes as lone surrogates, which UTF-8 cannot hold.
-        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+        return _write_text(value)
     if isinstance(value, float):
         return _convert_float(value, path, nulls)
-    if value is None or isinstance(value, bool | int):
+    if isinstance(value, int):
         return value
     if isinstance(value, Mapping):
-        return {_check_key(key): _convert(item, f"{path}/{key}", nulls) for key, item in value.items()}
+        return _convert_mapping(value, path, nulls)
     if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
         return [_convert(item, f"{path}/{index}", nulls) for index, item in enumerate(value)]
     raise TypeError(f"{path or 'the document'}: {type(value).__name__} has no place in JSON")
+
+
+def _convert_mapping(value: Mapping[Any, object], path: str, nulls: NullList) -> dict[str, Any]:
+    return {_check_key(key): _convert(item, f"{path}/{key}", nulls) for key, item in value.items()}
 
 
 def _convert_float(value: float, path: str, nulls: NullList) -> float | None:
@@ -63,7 +85,17 @@ def _convert_float(value: float, path: str, nulls: NullList) -> float | None:
     return None
 
 
+def _write_text(text: str) -> str:
+    """Return text that UTF-8 can hold: the command line may carry undecodable bytes as lone surrogates."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def _check_key(key: object) -> str:
     if not isinstance(key, str):
         raise TypeError(f"{key!r}: keys of JSON objects are text")
-    return key.encode("utf-8", "backslashreplace").decode("utf-8")
+    return _write_text(key)
+
+
+@cache
+def _list_fields(kind: type) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))
