@@ -106,7 +106,7 @@ def collect_results(
         "engine": _describe_engine(questions),
         "fits": [_describe_fit(question, alone=len(questions) == 1) for question in questions],
         "diagnostics": [asdict(item) for item in diagnostics],
-        "effects": effects,
+        "effects": [asdict(row) for row in effects],
         "withheld_effects": list_withheld_effects(effects, evidence),
         "frequentist": [] if analysis.choices is None else list_frequentist(analysis.choices),
         "decisions": [],
