@@ -109,7 +109,7 @@ def run_opponent(plan: Plan, program: Program, data: Path, base: Row, references
     posts, creators = base["posts"], base["creators"]
     expected = expect_seconds(plan.times, program.name, posts, creators > 0)
     if expected > plan.limit:
-        yield base | {"program": program.name, "not_run": explain_skip(plan, program.name, creators > 0)}
+        yield base | {"program": program.name, "not_run": explain_skip(plan, program.name, posts, creators > 0)}
         return
     if not program.compiles:
         yield measure(plan, program, data, base, "none", references)
@@ -194,26 +194,30 @@ def expect_seconds(
 ) -> float:
     """Return the fitting seconds that linear growth from the last two sizes would give; 0 where nothing is known.
 
-    From a single size: in proportion to the posts. Without a run of this kind of model, that of the other kind.
+    From a single size: in proportion to the posts. Without a run of this kind of model, that of the other kind. A
+    program stopped at some size is expected to be stopped at that size and above; below, the stop says nothing.
     """
     known = times.get((program, creators)) or times.get((program, not creators)) or []
-    sizes = dict(sorted(known))  # the last time of each size
+    if any(seconds == float("inf") and size <= posts for size, seconds in known):
+        return float("inf")
+    sizes = {size: seconds for size, seconds in sorted(known) if seconds < float("inf")}  # the last time of each size
     if not sizes:
         return 0.0
     *_, last = sizes
-    if len(sizes) == 1 or sizes[last] == float("inf") or last >= posts:
+    if len(sizes) == 1 or last >= posts:
         return sizes[last] * max(1.0, posts / last)
     earlier = list(sizes)[-2]
     growth = max(0.0, (sizes[last] - sizes[earlier]) / (last - earlier))
     return sizes[last] + growth * (posts - last)
 
 
-def explain_skip(plan: Plan, program: str, creators: bool) -> str:
+def explain_skip(plan: Plan, program: str, posts: int, creators: bool) -> str:
     """Return from which size on a program was not run, with its last measured time."""
     known = plan.times.get((program, creators)) or plan.times[(program, not creators)]
-    last, seconds = max(known)
-    if seconds == float("inf"):
-        return f"not run: stopped at {last:,} posts"
+    stopped = [size for size, seconds in known if seconds == float("inf") and size <= posts]
+    if stopped:
+        return f"not run: stopped at {min(stopped):,} posts"
+    last, seconds = max((size, seconds) for size, seconds in known if seconds < float("inf"))
     return f"not run: {seconds:.3g} s at {last:,} posts, expected above {plan.limit:.0f} s"
 
 

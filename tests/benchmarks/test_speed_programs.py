@@ -70,6 +70,8 @@ def test_expected_seconds_grow_in_proportion_or_along_the_last_two_sizes() -> No
     assert expect_seconds(times, "d", 2000, False) == 0.0
     stopped = {("a", False): [(1000, 12.0), (2000, float("inf"))]}
     assert expect_seconds(stopped, "a", 10_000, False) == float("inf")
+    assert expect_seconds(stopped, "a", 1500, True) == 18.0, "a stop at more posts says nothing of fewer"
+    assert expect_seconds({("a", False): [(2000, float("inf"))]}, "a", 1000, False) == 0.0
 
 
 def test_without_r_the_programs_of_r_are_left_out_and_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,8 +53,18 @@ def spoil_expansions(proposal, *, narrow=1.0, moved=0.0, direction=1):
     return replace(proposal, expansions=replace(made, curvature=curvature, linear=linear))
 
 
-def share_failed(model, proposal, seeds=SEEDS):
-    runs = [run_attempt(model, proposal, np.random.default_rng(seed), **RUN) for seed in range(seeds)]
+def spoil_everywhere(proposal, **changes):
+    """Return one spoilt proposal for every direction."""
+    directions = range(proposal.expansions.mode.shape[1])
+    return [spoil_expansions(proposal, direction=direction, **changes) for direction in directions]
+
+
+def share_failed(model, *proposals, draws=RUN["draws"]):
+    """Return the share of seeds whose certificate fails; the seeds take turns with the proposals."""
+    runs = [
+        run_attempt(model, proposals[seed % len(proposals)], np.random.default_rng(seed), chains=4, draws=draws)
+        for seed in range(SEEDS)
+    ]
     return np.mean([not is_certified(run.certificate) for run in runs])
 
 
@@ -64,12 +74,13 @@ def test_sound_runs_pass(sound):
 
 def test_sd_halved_in_one_direction_fails(sound):
     model, proposal = sound
-    assert share_failed(model, spoil_expansions(proposal, narrow=2.0)) == 1.0
+    # As many draws as a run has by default: with 600 a chain two directions of "creators" passed for 1 seed of 20.
+    assert share_failed(model, *spoil_everywhere(proposal, narrow=2.0), draws=1000) == 1.0
 
 
 def test_wrong_mode_fails(sound):
     model, proposal = sound
-    assert share_failed(model, spoil_expansions(proposal, moved=3.0)) == 1.0
+    assert share_failed(model, *spoil_everywhere(proposal, moved=3.0)) == 1.0
 
 
 def test_sd_of_a_log_scale_halved_fails(campaign):
@@ -85,30 +96,34 @@ def test_sd_of_a_log_scale_halved_fails(campaign):
 
 
 def certify_changed(model, proposal, seed, change):
+    """Return the certificate of a run whose coefficients and log scales (S, columns) were changed afterwards."""
     run = run_attempt(model, proposal, np.random.default_rng(seed), chains=4, draws=60)
-    theta = run.proposed.theta.copy()
-    change(theta)
-    return certify(model, proposal, replace(run.proposed, theta=theta), run.log_weights, run.chains)
+    numbers = np.hstack((run.proposed.theta, run.proposed.phi))
+    change(numbers, seed % numbers.shape[1])
+    theta, phi = np.split(numbers, [run.proposed.theta.shape[1]], axis=1)
+    return certify(model, proposal, replace(run.proposed, theta=theta, phi=phi), run.log_weights, run.chains)
 
 
 def test_one_frozen_parameter_fails(sound):
-    def freeze(theta):
-        theta[:, 2] = 0.1
+    def freeze(numbers, column):
+        numbers[:, column] = 0.1
 
-    assert not any(is_certified(certify_changed(*sound, seed, freeze)) for seed in range(SEEDS))
+    made = [certify_changed(*sound, seed, freeze) for seed in range(SEEDS)]
+    assert not any(is_certified(one) or one["movement"]["passed"] for one in made)
 
 
 def test_not_a_number_fails(sound):
-    def break_some(theta):
-        theta[::50, 0] = np.nan
+    def break_some(numbers, column):
+        numbers[::50, column] = np.nan
 
-    assert not any(is_certified(certify_changed(*sound, seed, break_some)) for seed in range(SEEDS))
+    made = [certify_changed(*sound, seed, break_some) for seed in range(SEEDS)]
+    assert not any(is_certified(one) or one["finite"]["passed"] for one in made)
 
 
 def test_mode_not_found_fails(sound):
     model, proposal = sound
     lost = replace(proposal, expansions=replace(proposal.expansions, decrement=np.array([0.5])))
-    assert share_failed(model, lost) == 1.0
+    assert share_failed(model, lost, draws=30) == 1.0
 
 
 def test_too_few_nodes_fail(campaign):
