@@ -85,10 +85,10 @@ def test_options_are_read_from_the_parser() -> None:
 
     table = REFRESH.render_options()
     shown = build_parser().format_help()
-    for option in re.findall(r"`(--[a-z]+)", table):
+    for option in re.findall(r"`(--[a-z-]+)", table):
         assert option in shown
     assert len(re.findall(r"^\| `--", table, re.MULTILINE)) == len(
-        set(re.findall(r"^  (--[a-z]+)", shown, re.MULTILINE))
+        set(re.findall(r"^  (--[a-z-]+)", shown, re.MULTILINE))
     )
 
 

@@ -205,7 +205,9 @@ def _check_choices(arguments: argparse.Namespace) -> None:
     if arguments.mix is not None:
         parse_shares(arguments.mix)
     if arguments.cross_validate and arguments.engine == "nuts":
-        raise UsageError("--cross-validate refits every model many times, which nuts is too slow for: leave one out.")
+        raise UsageError(
+            "--cross-validate fits every model many times, and --engine nuts is too slow for that. Leave out either."
+        )
 
 
 def _read_request(arguments: argparse.Namespace, posts: PostsTable, spec: Specification) -> Any:
@@ -214,7 +216,6 @@ def _read_request(arguments: argparse.Namespace, posts: PostsTable, spec: Specif
     from influbayes.decisions.study import Request
     from influbayes.decisions.values import check_values
     from influbayes.effects.model_comparison import CREATORS, FOLDS
-    from influbayes.effects.populations import read_shares
     from influbayes.tables.fee_table import read_cell_table
 
     factors = [term.column for term in spec.factors if term.levels == "all" and posts.frame[term.column].nunique() > 1]
@@ -229,11 +230,17 @@ def _read_request(arguments: argparse.Namespace, posts: PostsTable, spec: Specif
     check_values(per_conversion=text, per_purchase=arguments.value_per_purchase, columns=list(posts.frame.columns))
     mix = None if arguments.mix is None else parse_shares(arguments.mix)
     if mix is not None and len(factors) < 2:
-        raise UsageError("--mix needs two label columns in the model, such as tier and region.")
+        raise UsageError(
+            f"--mix {arguments.mix!r}: the model has no second label column, such as region, to spread posts over. "
+            "Leave --mix out."
+        )
     if mix is not None:
-        read_shares(levels[factors[1]], factors[1], mix)
+        _check_mix(arguments.mix, levels[factors[1]], factors[1])
     if arguments.cross_validate and CREATORS not in posts.frame:
-        raise UsageError(f"--cross-validate keeps the posts of a creator together: {posts.file} has no {CREATORS}.")
+        raise UsageError(
+            f"--cross-validate keeps the posts of a creator together: {posts.file} has no {CREATORS}. Add the column, "
+            f"name yours with --map {CREATORS}=NAME, or leave --cross-validate out."
+        )
     return Request(
         fees=fees,
         values=values,
@@ -242,6 +249,17 @@ def _read_request(arguments: argparse.Namespace, posts: PostsTable, spec: Specif
         mix=mix,
         folds=FOLDS if arguments.cross_validate else None,
     )
+
+
+def _check_mix(text: str, levels: tuple[str, ...], factor: str) -> None:
+    """Refuse planned shares of levels that the table does not have."""
+    from influbayes.decisions.options import parse_shares
+
+    unknown = [label for label in parse_shares(text) if label not in levels]
+    if unknown:
+        raise UsageError(
+            f"--mix {text!r}: {', '.join(unknown)} is no level of {factor} in the posts. It has {', '.join(levels)}."
+        )
 
 
 def _open_sample() -> Any:

@@ -162,18 +162,23 @@ def add_choices(
 def find_quick_refit(analysis: ConversionAnalysis, settings: Settings) -> Callable[[Design], Fit] | None:
     """Return how to fit once more where the study's engine is quick enough for refits; None for nuts.
 
-    A model of the same posts that was fitted already, in the study or by an earlier call, is not fitted again.
+    A model of the same posts that was fitted already, in the study or by an earlier call, is not fitted again; fits of
+    part of the posts, as folds are, are not kept.
     """
     if analysis.questions[0].fit.run.name_used != "laplace":
         return None
     known = {_name_model(question.fit.design): question.fit for question in analysis.questions}
+    whole = len(analysis.questions[0].fit.design.lines)
+
+    def draw(design: Design) -> Fit:
+        return fit_model(design, engine="laplace", draws=settings.draws, chains=settings.chains, seed=settings.seed)
 
     def refit(design: Design) -> Fit:
+        if len(design.lines) < whole:
+            return draw(design)
         model = _name_model(design)
         if model not in known:
-            known[model] = fit_model(
-                design, engine="laplace", draws=settings.draws, chains=settings.chains, seed=settings.seed
-            )
+            known[model] = draw(design)
         return known[model]
 
     return refit

@@ -54,23 +54,27 @@ def explain_gap(fit: Fit, frequentist: Frequentist) -> tuple[Gap, ...]:
     Notes
     -----
     The creators' part comes from projecting the model's expected values, creators integrated out at the posterior mean,
-    on the regression: what it would say of endless posts from the fitted model.
+    on the regression: what it would say of endless posts from the fitted model. The model's own size is the posterior
+    median, as in the effects table.
     """
     coding = code_design(fit.design)
     method: Method = "wald" if frequentist.exists else "firth"
     rows = {(row.variable, row.level, row.reference): row for row in frequentist.rows if row.id.endswith(f"/{method}")}
-    means, projected, weak = _average_coefficients(fit, coding), _project(fit, coding), _fit_weak(fit, coding)
+    draws = _draw_coefficients(fit, coding)
+    removed, weak = draws.mean(axis=0) - _project(fit, coding, draws.mean(axis=0)), _fit_weak(fit, coding)
     return tuple(
-        _split(one, method, float(np.log(rows[key].estimate)) if key in rows else float("nan"), means, projected, weak)
+        _split(one, method, float(np.log(rows[key].estimate)) if key in rows else float("nan"), draws, removed, weak)
         for one in list_fixed_contrasts(fit.design, coding)
         if (key := (one.variable, one.level, one.reference))
     )
 
 
 def _split(
-    contrast: Contrast, method: Method, regression: float, means: FloatArray, projected: FloatArray, weak: FloatArray
+    contrast: Contrast, method: Method, regression: float, draws: FloatArray, removed: FloatArray, weak: FloatArray
 ) -> Gap:
-    model, averaged, independent = (float(contrast.weights @ values) for values in (means, projected, weak))
+    model = float(np.median(draws @ contrast.weights))
+    creators, independent = float(contrast.weights @ removed), float(contrast.weights @ weak)
+    averaged = model - creators
     # Under separation the regression without pooling is as large as its weak prior lets it be: no yardstick.
     identified = method != "firth"
     return Gap(
@@ -81,25 +85,26 @@ def _split(
         bayesian=model,
         regression=regression,
         gap=model - regression,
-        creators=model - averaged,
+        creators=creators,
         pooling=averaged - independent if identified else float("nan"),
         prior=(independent if identified else averaged) - regression,
     )
 
 
-def _average_coefficients(fit: Fit, coding: Coding) -> FloatArray:
-    """Posterior means of the coded coefficients (columns,)."""
-    found = np.zeros(coding.X.shape[1])
+def _draw_coefficients(fit: Fit, coding: Coding) -> FloatArray:
+    """Draws of the coded coefficients (draws, columns)."""
+    count = fit.draws["intercept"].size
+    found = np.zeros((count, coding.X.shape[1]))
     for block in coding.blocks:
-        mean = fit.draws[block.variable].mean(axis=(0, 1))
-        # The columns of a zero-sum basis are orthonormal, so its transpose takes effects back to coefficients.
-        found[block.start : block.stop] = mean if block.basis is None else block.basis.T @ np.ravel(mean)
+        own = fit.draws[block.variable].reshape(count, -1)
+        # The columns of a zero-sum basis are orthonormal, so they take effects back to coefficients.
+        found[:, block.start : block.stop] = own if block.basis is None else own @ block.basis
     return found
 
 
-def _project(fit: Fit, coding: Coding) -> FloatArray:
+def _project(fit: Fit, coding: Coding, means: FloatArray) -> FloatArray:
     """Coefficients the regression would have for the model's expected values with creators integrated out."""
-    eta = coding.X @ _average_coefficients(fit, coding)
+    eta = coding.X @ means
     variance = sum(_find_variance(fit, name) for name in coding.grouped)
     nodes, weights = np.polynomial.hermite_e.hermegauss(_NODES)
     rates = expit(eta[:, None] + np.sqrt(variance) * nodes) @ (weights / weights.sum())
