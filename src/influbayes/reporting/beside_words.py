@@ -139,8 +139,8 @@ def _write_gap(row: Mapping[str, Any]) -> str:
     known = {name: abs(size) for name, size in parts.items() if size is not None}
     largest = max(known, key=lambda name: known[name])
     text = (
-        f"{row['level']} against {row['reference']}: the regression says an odds ratio of "
-        f"{say_ratio(row['regression'])} ({_METHODS[row['method']]}), this model {say_ratio(row['bayesian'])}."
+        f"{row['level']} against {row['reference']}, odds ratio: {say_ratio(row['regression'])} by the regression "
+        f"({_METHODS[row['method']]}), {say_ratio(row['bayesian'])} by this model."
     )
     if abs(row["gap"]) < 0.05:
         return f"{text} They agree."

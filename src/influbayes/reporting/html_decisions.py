@@ -9,9 +9,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from influbayes.reporting.decision_words import say_amount
+from influbayes.reporting.decision_words import is_worth_asking, name_unit, say_amount
 from influbayes.reporting.html_tables import QUESTION_WORDS, Table
-from influbayes.reporting.numbers import NOTHING, format_number, format_probability, format_ratio, format_share
+from influbayes.reporting.level_order import sort_rows
+from influbayes.reporting.numbers import (
+    NOTHING,
+    format_number,
+    format_probability,
+    format_ratio,
+    format_share,
+    format_signed,
+)
 from influbayes.reporting.wording import name_column, say_mass
 
 Row = Mapping[str, Any]
@@ -31,6 +39,11 @@ BESIDE = {
     "priors": "What the priors say before any post",
 }
 _PICTURES = {"premium": "premium", "tracking": "tracking", "frequentist": "regressions"}
+NO_GLMM = (
+    "A regression with random intercepts of creators is not among them: the only one in a library used here is "
+    "variational (statsmodels), without the intervals that the others have. The errors clustered by creator, and this "
+    "model with its own effects of creators, stand in its place."
+)
 _METHODS = {"wald": "Maximum likelihood", "clustered": "The same, clustered errors", "firth": "Firth"}
 
 
@@ -144,11 +157,13 @@ def _tables_information(decision: Row, results: Row) -> list[Table]:
     form = say_amount if money else (lambda value: format_number(value, 2))
     rows = sorted(decision["rows"], key=lambda row: (-row["value"], row["label"]))
     posts = decision["inputs"]["posts"]
+    if not is_worth_asking(decision):
+        return []
     return [
         Table(
             id="table-information",
             caption=f"Worth of {posts} more posts of one kind, for each post bought after",
-            head=("Posts of", "Worth", "Share of knowing everything"),
+            head=("Posts of", f"Worth, {name_unit(decision)}", "Share of knowing everything"),
             rows=tuple((row["label"], form(row["value"]), format_share(row["share"])) for row in rows),
             note="Never below 0: what was learnt may be ignored. The posts' own conversions are not counted.",
         )
@@ -189,7 +204,7 @@ def _tables_populations(decision: Row, results: Row) -> list[Table]:
     for row in decision["rows"]:
         at_hand = known.get(row["id"].rsplit("/", 1)[0])
         if row["estimand"] == "difference" and at_hand is not None and at_hand["id"] not in hidden:
-            numbers = (_write(one, lambda value: format_number(value, 2)) for one in (at_hand, row))
+            numbers = (_write(one, format_signed) for one in (at_hand, row))
             chance = format_probability(row["probability"])
             rows.append((name_column(row["variable"]), row["level"], row["reference"], *numbers, chance))
     head = ("Column", "Level", "Against", "Creators at hand", "New creators", "Probability with new creators")
@@ -201,7 +216,7 @@ def _tables_populations(decision: Row, results: Row) -> list[Table]:
 def _tables_mix(decision: Row, results: Row) -> list[Table]:
     """The estimands of each comparison under the planned shares; a withheld comparison is not among them."""
     forms: dict[str, Callable[[float], str]] = {
-        "difference": lambda value: format_number(value, 2),
+        "difference": format_signed,
         "lift": format_share,
         "average_odds_ratio": format_ratio,
     }
@@ -230,21 +245,19 @@ def _tables_frequentist(decision: Row, results: Row) -> list[Table]:
     bases = list(dict.fromkeys(key.rsplit("/", 1)[0] for key in decision["effects"]))
     methods = [name for name in _METHODS if any(key.endswith(f"/{name}") for key in decision["effects"])]
     rows = []
-    for base in bases:
-        model = mine.get(base)
-        if model is not None:
-            cells = [_write(theirs[f"{base}/{name}"], format_ratio) for name in methods]
-            labels = (name_column(model["variable"]), model["level"] or "one step", model["reference"] or "")
-            rows.append((*labels, _write(model, format_ratio), *cells))
+    for model in sort_rows(results, [mine[base] for base in bases if base in mine]):
+        cells = [_write(theirs[f"{model['id']}/{name}"], format_ratio) for name in methods]
+        labels = (name_column(model["variable"]), model["level"] or "one step", model["reference"] or "")
+        rows.append((*labels, _write(model, format_ratio), *cells))
     name = "regressions" if question == "as_bought" else f"regressions-{question}"
     table = Table(
         id=f"table-{name}",
-        caption=f"Odds ratios {QUESTION_WORDS[question]}: this model with its {say_mass(decision['inputs']['prob'])}, "
+        caption=f"Odds ratios, {QUESTION_WORDS[question]}: this model with its {say_mass(decision['inputs']['prob'])}, "
         "regressions with confidence intervals of the same mass",
         head=("Column", "Level", "Against", "This model", *(_METHODS[method] for method in methods)),
         rows=tuple(rows),
         left=3,
-        note=" ".join(decision["inputs"]["notes"]),
+        note=" ".join([*decision["inputs"]["notes"], *([NO_GLMM] if "clustered" in methods else [])]),
     )
     return [table, _table_gaps(decision, name)]
 

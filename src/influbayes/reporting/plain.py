@@ -50,7 +50,9 @@ def _convert(value: object, path: str, nulls: NullList) -> Any:
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, Mapping):
-        return {_check_key(key): _convert(item, f"{path}/{key}", nulls) for key, item in value.items()}
+        # Keys in the order of the file, so that what is made of the file equals what was made before it was written.
+        named = {_check_key(key): item for key, item in value.items()}
+        return {key: _convert(named[key], f"{path}/{key}", nulls) for key in sorted(named)}
     if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
         return [_convert(item, f"{path}/{index}", nulls) for index, item in enumerate(value)]
     raise TypeError(f"{path or 'the document'}: {type(value).__name__} has no place in JSON")
