@@ -20,8 +20,6 @@ from influbayes.reporting.results import collect_results
 from influbayes.tables.reader import read_posts
 
 SEED_POSTS = Path(__file__).resolve().parents[2] / "shared/data/seeds/influencer_conversion_data.csv"
-if not SEED_POSTS.is_file():
-    SEED_POSTS = Path(__file__).resolve().parents[3] / "shared/data/seeds/influencer_conversion_data.csv"
 SETTINGS = Settings(engine="laplace", draws=500, seed=4)
 HELD = "engagement_constant"
 

@@ -126,7 +126,7 @@ def make_information(unit: str, *values: float) -> dict[str, Any]:
     [
         ("currency", "(in money): cell 0 4 and cell 1 2."),
         ("conversions", "(conversions per post): cell 0 4.0 and cell 1 2.0."),
-        ("conversions per fee unit", "(conversions per unit of fee): cell 0 4.0 and cell 1 2.0."),
+        ("conversions per fee unit", "(conversions per 1,000 of fees): cell 0 4,000 and cell 1 2,000."),
         ("purchases", "(purchases per post): "),
     ],
 )
@@ -164,8 +164,9 @@ def test_pairs_are_on_the_screen_only_where_fees_or_values_were_given() -> None:
     premium = make_premium(*LOSING)
     pair = {"level": "Micro", "reference": "Mega", "front": True, "status": "withheld", "because": "The prior decides."}
     premium["rows"] = [pair]
-    assert write_key_sentences(premium, asked=True)[0].startswith("Withheld: what Micro may cost over Mega.")
-    assert write_key_sentences(premium, asked=False)[0].startswith("Of all tiers, Micro is the best buy")
+    assert write_key_sentences(premium)[0].startswith("Withheld: what Micro may cost over Mega.")
+    premium["inputs"] |= {"fees": "column", "values": None, "unit": "conversions per fee unit"}
+    assert write_key_sentences(premium)[0].startswith("Of all tiers, Micro is the best buy")
 
 
 # --- folds ------------------------------------------------------------------------------------------------------------

@@ -45,8 +45,12 @@ def write_creators(decision: Decision) -> list[str]:
     return sentences
 
 
+_BOLDER = 0.02
+"""How much further from one half a probability must lie to be called over-confident; refits alone move it by less."""
+
+
 def _is_bolder(row: Mapping[str, Any]) -> bool:
-    return bool(abs(row["naive"] - 0.5) > abs(row["probability"] - 0.5) + 0.005)
+    return bool(abs(row["naive"] - 0.5) > abs(row["probability"] - 0.5) + _BOLDER)
 
 
 def write_equivalence(decision: Decision) -> list[str]:

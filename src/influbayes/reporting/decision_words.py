@@ -39,15 +39,16 @@ def write_sentences(decision: Decision, *, withheld: bool = False) -> list[str]:
     return _WRITERS[decision["kind"]](decision)
 
 
-def write_key_sentences(decision: Decision, *, asked: bool) -> list[str]:
+def write_key_sentences(decision: Decision) -> list[str]:
     """Return what the screen says of one decision: the buy, and what was asked for; the page says the rest.
 
-    With `asked` false only the best buy is told, as where fees stand in the table and no value was given.
+    Where fees stand in the table and nobody said what a conversion is worth, only the best buy is told.
     """
     kind, inputs = decision["kind"], decision["inputs"]
     if not decision["rows"]:
         return []
     if kind == "premium":
+        asked = inputs["fees"] == "given" or inputs["values"] is not None
         pairs = [_write_pair(row, decision) for row in decision["rows"] if row["front"] and asked]
         return [*pairs, _write_best(decision), *_write_losses(decision)]
     if kind == "planned_mix" or (kind == "equivalence" and inputs["question"] == "as_bought"):
@@ -149,7 +150,7 @@ def _write_best(decision: Decision) -> str:
     unit = _UNITS[decision["inputs"]["unit"]]
     levels = name_levels(decision["inputs"]["variable"])
     chance = say_probability(best["probability_best"])
-    lost = say_amount(best["regret"]) if decision["inputs"]["unit"] == "currency" else format_number(best["regret"], 2)
+    lost = say_worth(best["regret"], decision)
     opening = f"Of all {levels}, {best['label']} is the best buy on average (probability {chance} that it is best)."
     if best["regret"] == 0:
         return f"{opening} No draw prefers another, so knowing more would not change the choice."
@@ -180,9 +181,9 @@ def _write_losses(decision: Decision) -> list[str]:
 _UNITS = {
     "currency": "per post",
     "value per post": "per post",
-    "conversions per fee unit": "conversions per unit of fee",
+    "conversions per fee unit": "conversions per 1,000 of fees",
     "conversions": "conversions per post",
-    "purchases per fee unit": "purchases per unit of fee",
+    "purchases per fee unit": "purchases per 1,000 of fees",
     "purchases": "purchases per post",
 }
 
@@ -207,7 +208,7 @@ def is_worth_asking(decision: Decision) -> bool:
 
 
 def name_unit(decision: Decision) -> str:
-    """Return what a worth is counted in: "in money", "conversions per unit of fee"."""
+    """Return what a worth is counted in: "in money", "conversions per 1,000 of fees"."""
     unit = decision["inputs"]["unit"]
     return "in money" if unit in _MONEY else _UNITS[unit]
 
@@ -217,19 +218,23 @@ def _write_information(decision: Decision) -> list[str]:
     posts = decision["inputs"]["posts"]
     if not is_worth_asking(decision):
         return [f"No {posts:,} more posts of any one kind would change the choice enough to be worth anything."]
-    named = [f"{row['label']} {_say_value(row['value'], decision)}" for row in rows[:3] if row["share"] >= 0.01]
+    named = [f"{row['label']} {say_worth(row['value'], decision)}" for row in rows[:3] if row["share"] >= 0.01]
     return [
         f"Before choosing a cell to buy, {posts:,} more posts of one kind would be worth, for each post bought after "
         f"({name_unit(decision)}): {join_words(named)}. To know everything would be worth "
-        f"{_say_value(decision['inputs']['perfect'], decision)}."
+        f"{say_worth(decision['inputs']['perfect'], decision)}."
     ]
 
 
 _MONEY = ("currency", "value per post")
 
 
-def _say_value(value: float, decision: Decision) -> str:
-    return say_amount(value) if decision["inputs"]["unit"] in _MONEY else format_number(value, 2)
+def say_worth(value: float, decision: Decision) -> str:
+    """Return a worth in the unit that `name_unit` says: money as an amount, counts per fee for 1,000 of fees."""
+    unit = decision["inputs"]["unit"]
+    if unit in _MONEY:
+        return say_amount(value)
+    return format_number(1000 * value if unit.endswith("fee unit") else value, 2)
 
 
 def _write_tracking(decision: Decision) -> list[str]:

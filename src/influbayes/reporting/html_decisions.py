@@ -9,10 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from influbayes.reporting.decision_words import is_worth_asking, name_unit, say_amount
+from influbayes.reporting.beside_words import say_chance
+from influbayes.reporting.decision_words import is_worth_asking, name_unit, say_amount, say_worth
 from influbayes.reporting.html_tables import QUESTION_WORDS, Table
 from influbayes.reporting.level_order import sort_rows
 from influbayes.reporting.numbers import (
+    MINUS,
     NOTHING,
     format_number,
     format_probability,
@@ -40,9 +42,9 @@ BESIDE = {
 }
 _PICTURES = {"premium": "premium", "tracking": "tracking", "frequentist": "regressions"}
 NO_GLMM = (
-    "A regression with random intercepts of creators is not among them: the only one in a library used here is "
-    "variational (statsmodels), without the intervals that the others have. The errors clustered by creator, and this "
-    "model with its own effects of creators, stand in its place."
+    "A regression with random intercepts of creators is not among them: the only one in a library used here "
+    "(statsmodels) is a variational approximation, no likelihood fit, and has no confidence intervals. The errors "
+    "clustered by creator, and this model with its effects of creators, stand in its place."
 )
 _METHODS = {"wald": "Maximum likelihood", "clustered": "The same, clustered errors", "firth": "Firth"}
 
@@ -103,7 +105,7 @@ def _tables_premium(decision: Row, results: Row) -> list[Table]:
             row["reference"],
             _write(row["break_even"], form),
             NOTHING if row["asked"] is None else form(row["asked"]),
-            format_probability(row["probability"]),
+            NOTHING if row["probability"] is None else say_chance(row),
         )
         for row in open_rows
     ]
@@ -123,7 +125,10 @@ def _tables_premium(decision: Row, results: Row) -> list[Table]:
 
 def _table_buys(decision: Row) -> Table:
     money = decision["inputs"]["unit"] in ("currency", "value per post")
-    form = say_amount if money else (lambda value: format_number(value, 2))
+
+    def form(value: float) -> str:
+        return say_worth(value, decision)
+
     rows = [
         (
             row["label"],
@@ -136,7 +141,7 @@ def _table_buys(decision: Row) -> Table:
         for row in decision["inputs"]["options"]
     ]
     worth = "Net value per post" if decision["inputs"]["unit"] == "currency" else "Worth per post"
-    worth = worth if money else _name_count(decision["inputs"])
+    worth = worth if money else name_unit(decision).capitalize()
     brings = "Value of a conversion" if money else "Purchases of a conversion"
     return Table(
         id="table-buys",
@@ -147,14 +152,7 @@ def _table_buys(decision: Row) -> Table:
     )
 
 
-def _name_count(inputs: Row) -> str:
-    per = "unit of fee" if inputs["unit"].endswith("fee unit") else "post"
-    return f"{inputs['counted'].capitalize()} per {per}"
-
-
 def _tables_information(decision: Row, results: Row) -> list[Table]:
-    money = decision["inputs"]["unit"] in ("currency", "value per post")
-    form = say_amount if money else (lambda value: format_number(value, 2))
     rows = sorted(decision["rows"], key=lambda row: (-row["value"], row["label"]))
     posts = decision["inputs"]["posts"]
     if not is_worth_asking(decision):
@@ -164,7 +162,7 @@ def _tables_information(decision: Row, results: Row) -> list[Table]:
             id="table-information",
             caption=f"Worth of {posts} more posts of one kind, for each post bought after",
             head=("Posts of", f"Worth, {name_unit(decision)}", "Share of knowing everything"),
-            rows=tuple((row["label"], form(row["value"]), format_share(row["share"])) for row in rows),
+            rows=tuple((row["label"], say_worth(row["value"], decision), format_share(row["share"])) for row in rows),
             note="Never below 0: what was learnt may be ignored. The posts' own conversions are not counted.",
         )
     ]
@@ -269,7 +267,7 @@ def _table_gaps(decision: Row, name: str) -> Table:
             name_column(row["variable"]),
             row["level"] or "one step",
             row["reference"] or "",
-            *(format_number(row[part], 2) for part in numbers),
+            *(NOTHING if row[part] is None else f"{row[part]:.2f}".replace("-", MINUS) for part in numbers),
         )
         for row in decision["rows"]
     ]

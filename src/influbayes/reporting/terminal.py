@@ -230,8 +230,7 @@ def _render_choices(results: Results) -> Iterator[RenderableType]:
     """What to buy, shortly: the best buy, and what was asked for with an option."""
     lines = []
     for decision in results["decisions"] if results["status"] != "withheld" else ():
-        given = "given" in (decision["inputs"].get("fees"), decision["inputs"].get("values"))
-        lines += write_key_sentences(decision, asked=given)
+        lines += write_key_sentences(decision)
     if lines:
         yield Text("What to buy", style="bold")
         yield _list_items(_shorten(lines, _MOST_CHOICES, "answers"))
