@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from influbayes import fit, pipeline
+from influbayes.reporting.decision_words import write_sentences
 from influbayes.tables.simulate import simulate_posts
 
 QUICK = ["--engine", "laplace", "--draws", "200", "--quiet", "--out", "run"]
@@ -36,6 +37,7 @@ def decide(*words: str) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {}
     for row in json.loads(Path("run/results.json").read_text(encoding="utf-8"))["decisions"]:
         found.setdefault(row["kind"], []).append(row)
+        assert write_sentences(row) == row["sentences"], "sentences are written again from the file alone"
     return found
 
 

@@ -12,8 +12,10 @@ import pytest
 from scipy.special import expit
 
 from influbayes.pipeline import Settings, add_choices, analyse_posts, find_quick_refit, make_files
+from influbayes.reporting.decision_words import write_sentences
 from influbayes.reporting.results import collect_results, encode_results
 from influbayes.reporting.sentences import write_texts
+from influbayes.reporting.wording import say_probability
 
 TIERS = ("Mega", "Micro", "Mid")
 SWIPES = {"Mega": 35.0, "Micro": 130.0, "Mid": 80.0}
@@ -103,3 +105,69 @@ def test_the_text_follows_the_numbers_of_the_file_alone(reversed_study):
             row["level"], row["id"] = "Mega", "swapped"
     with pytest.raises(KeyError):  # a quoted row that is gone is never passed over in silence
         write_texts(results)
+
+
+# --- few creators, many posts ---------------------------------------------------------------------------------------
+
+
+def simulate_clustered(*, creators=24, each=14, seed=9):
+    """Tiers that do not differ at all; creators that do, with many posts each."""
+    rng = np.random.default_rng(seed)
+    owner = np.repeat(np.arange(creators), each)
+    tier = np.array(TIERS)[np.arange(creators) % 3][owner]
+    return pd.DataFrame(
+        {
+            "Creator_ID": [f"C{k:03d}" for k in owner],
+            "Influencer_Tier": tier,
+            "Audience_Region": np.array(["EU", "US"])[rng.integers(0, 2, creators)][owner],
+            "Story_Views": np.round(9000 * rng.lognormal(0, 0.4, len(owner))),
+            "Swipe_Ups": rng.poisson(60, len(owner)).astype(float),
+            "Converted": (rng.random(len(owner)) < expit(-0.4 + 1.2 * rng.standard_normal(creators)[owner])).astype(
+                int
+            ),
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def clustered_study(make_posts):
+    analysis = analyse_posts(make_posts(simulate_clustered()), settings=SETTINGS)
+    analysis = add_choices(analysis, refit=find_quick_refit(analysis, SETTINGS))
+    results = collect_results(analysis, created="2026-01-01T00:00:00+00:00")
+    return SimpleNamespace(results=results, files=make_files(analysis, results))
+
+
+def test_the_report_says_that_ignoring_creators_would_be_over_confident(clustered_study):
+    """No tier differs in truth: without creators one seems to, with them it does not, and the page says which is so."""
+    results = json.loads(clustered_study.files["results.json"])
+    decision = next(row for row in results["decisions"] if row["kind"] == "creators")
+    row = max((row for row in decision["rows"] if row["front"]), key=lambda row: abs(row["naive"] - 0.5))
+    assert row["source"] == "refit"
+    assert abs(row["naive"] - 0.5) > 0.45  # a wrong "very probably"
+    assert abs(row["probability"] - 0.5) < 0.45
+    pair = f"{row['level']} beats {row['reference']}"
+    said = next(text for text in decision["sentences"] if pair in text)
+    assert said == (
+        f"Without creators in the model the probability that {pair} would read {say_probability(row['naive'])} instead "
+        f"of {say_probability(row['probability'])}: over-confident."
+    )
+    assert "336 posts of 24 creators carry as much evidence on a tier as about" in decision["sentences"][0]
+    page = html.unescape(clustered_study.files["report.html"].decode()).replace("\u00a0", " ")
+    assert said in page
+    assert decision["sentences"][0] in page
+    assert decision["inputs"]["effective_posts"] < 0.5 * 336
+
+
+def test_the_word_over_confident_follows_the_two_probabilities(clustered_study):
+    decision = next(row for row in clustered_study.results["decisions"] if row["kind"] == "creators")
+    timid = json.loads(json.dumps(decision))
+    for row in timid["rows"]:
+        row["naive"], row["probability"] = row["probability"], row["naive"]
+    told = write_sentences(timid)
+    assert not any("over-confident" in text for text in told if "Without creators" in text and _is_flipped(timid, text))
+    assert told != decision["sentences"]
+
+
+def _is_flipped(decision, text):
+    row = next(row for row in decision["rows"] if f"{row['level']} beats {row['reference']}" in text)
+    return abs(row["naive"] - 0.5) < abs(row["probability"] - 0.5)

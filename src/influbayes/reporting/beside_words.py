@@ -45,8 +45,12 @@ def write_creators(decision: Decision) -> list[str]:
     return sentences
 
 
+_BOLDER = 0.02
+"""How much further from one half a probability must lie to be called over-confident; refits alone move it by less."""
+
+
 def _is_bolder(row: Mapping[str, Any]) -> bool:
-    return bool(abs(row["naive"] - 0.5) > abs(row["probability"] - 0.5) + 0.005)
+    return bool(abs(row["naive"] - 0.5) > abs(row["probability"] - 0.5) + _BOLDER)
 
 
 def write_equivalence(decision: Decision) -> list[str]:
@@ -139,8 +143,8 @@ def _write_gap(row: Mapping[str, Any]) -> str:
     known = {name: abs(size) for name, size in parts.items() if size is not None}
     largest = max(known, key=lambda name: known[name])
     text = (
-        f"{row['level']} against {row['reference']}: the regression says an odds ratio of "
-        f"{say_ratio(row['regression'])} ({_METHODS[row['method']]}), this model {say_ratio(row['bayesian'])}."
+        f"{row['level']} against {row['reference']}, odds ratio: {say_ratio(row['regression'])} by the regression "
+        f"({_METHODS[row['method']]}), {say_ratio(row['bayesian'])} by this model."
     )
     if abs(row["gap"]) < 0.05:
         return f"{text} They agree."

@@ -114,7 +114,7 @@ def describe_choices(
         _describe_tracking(choices, withheld_pairs or {}),
         _describe_creators(choices, references),
         *_describe_equivalence(choices, references),
-        _describe_populations(choices),
+        _describe_populations(choices, references, withheld_pairs or {}),
         _describe_mix(choices, references, withheld_pairs or {}),
         _describe_priors(choices),
         *(_describe_frequentist(choices, question, references) for question in sorted(choices.frequentist)),
@@ -325,16 +325,17 @@ def _describe_equivalence(choices: Choices, references: Mapping[str, str | None]
     return found
 
 
-def _describe_populations(choices: Choices) -> dict[str, Any] | None:
+def _describe_populations(
+    choices: Choices, references: Mapping[str, str | None], withheld: Mapping[tuple[str, str], str]
+) -> dict[str, Any] | None:
     if not choices.new_creators:
         return None
-    return {"kind": "populations", "inputs": {}, "rows": [asdict(row) for row in choices.new_creators]}
+    return {"kind": "populations", "inputs": {}, "rows": _list_elsewhere(choices.new_creators, references, withheld)}
 
 
 def _describe_mix(
     choices: Choices, references: Mapping[str, str | None], withheld: Mapping[tuple[str, str], str]
 ) -> dict[str, Any] | None:
-    """The planned mix; pairs whose comparison as bought is withheld are not in it."""
     if not choices.planned_mix or choices.mix is None:
         return None
     total = sum(choices.mix.values())
@@ -343,14 +344,20 @@ def _describe_mix(
         "weights": {label: share / total for label, share in choices.mix.items()},
         "population": choices.planned_mix[0].population,
     }
-    usual = references.get(choices.planned_mix[0].variable) or MEAN_OF_LEVELS
+    rows = _list_elsewhere(choices.planned_mix, references, withheld)
+    return {"kind": "planned_mix", "inputs": inputs, "rows": rows, "effects": [row["id"] for row in rows]}
+
+
+def _list_elsewhere(
+    effects: Sequence[Effect], references: Mapping[str, str | None], withheld: Mapping[tuple[str, str], str]
+) -> list[dict[str, Any]]:
+    """Rows of another population, without the pairs that are withheld as bought; against the reference in front."""
     hidden = {frozenset(pair) for pair in withheld}
-    rows = [
-        {**asdict(row), "front": row.reference == usual}
-        for row in choices.planned_mix
+    return [
+        {**asdict(row), "front": row.reference == (references.get(row.variable) or MEAN_OF_LEVELS)}
+        for row in effects
         if frozenset((row.level, row.reference)) not in hidden
     ]
-    return {"kind": "planned_mix", "inputs": inputs, "rows": rows, "effects": [row["id"] for row in rows]}
 
 
 def _describe_priors(choices: Choices) -> dict[str, Any]:

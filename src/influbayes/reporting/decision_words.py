@@ -39,6 +39,23 @@ def write_sentences(decision: Decision, *, withheld: bool = False) -> list[str]:
     return _WRITERS[decision["kind"]](decision)
 
 
+def write_key_sentences(decision: Decision) -> list[str]:
+    """Return what the screen says of one decision: the buy, and what was asked for; the page says the rest.
+
+    Where fees stand in the table and nobody said what a conversion is worth, only the best buy is told.
+    """
+    kind, inputs = decision["kind"], decision["inputs"]
+    if not decision["rows"]:
+        return []
+    if kind == "premium":
+        asked = inputs["fees"] == "given" or inputs["values"] is not None
+        pairs = [_write_pair(row, decision) for row in decision["rows"] if row["front"] and asked]
+        return [*pairs, _write_best(decision), *_write_losses(decision)]
+    if kind == "planned_mix" or (kind == "equivalence" and inputs["question"] == "as_bought"):
+        return _WRITERS[kind](decision)
+    return []
+
+
 def say_amount(value: float) -> str:
     """Return an amount of money without a currency sign: "1,250", "48", "0.85"."""
     if abs(value) >= 100:
@@ -54,6 +71,7 @@ def _write_premium(decision: Decision) -> list[str]:
     front = [row for row in decision["rows"] if row["front"]]
     sentences = [_write_pair(row, decision) for row in front]
     sentences.append(_write_best(decision))
+    sentences += _write_losses(decision)
     if decision["inputs"].get("amounts") is not None:
         sentences.append(_write_amounts(decision["inputs"]))
     if decision["inputs"]["single_value"] and decision["inputs"]["values"] is not None:
@@ -132,7 +150,7 @@ def _write_best(decision: Decision) -> str:
     unit = _UNITS[decision["inputs"]["unit"]]
     levels = name_levels(decision["inputs"]["variable"])
     chance = say_probability(best["probability_best"])
-    lost = say_amount(best["regret"]) if decision["inputs"]["unit"] == "currency" else format_number(best["regret"], 2)
+    lost = say_worth(best["regret"], decision)
     opening = f"Of all {levels}, {best['label']} is the best buy on average (probability {chance} that it is best)."
     if best["regret"] == 0:
         return f"{opening} No draw prefers another, so knowing more would not change the choice."
@@ -142,12 +160,30 @@ def _write_best(decision: Decision) -> str:
     )
 
 
+def _write_losses(decision: Decision) -> list[str]:
+    """Say which options cost more than they bring, where fees and values are known."""
+    inputs = decision["inputs"]
+    if inputs["unit"] != "currency":
+        return []
+    losing = [row for row in inputs["options"] if row["mean"] < 0]
+    if not losing or len(losing) < len(inputs["options"]):
+        named = join_words([row["label"] for row in losing])
+        return [f"On average posts of {named} cost more than they bring."] if losing else []
+    best = max(losing, key=lambda row: row["mean"])
+    least = (
+        f"a post of {best['label']}, which loses least, brings {say_amount(best['fee'] + best['mean'])} and costs "
+        f"{say_amount(best['fee'])}"
+    )
+    needed = f"; a conversion would have to be worth {say_amount(best['fee'] / best['rate'])}" if best["rate"] else ""
+    return [f"At these fees and values no post earns back its fee on average: {least}{needed}."]
+
+
 _UNITS = {
     "currency": "per post",
     "value per post": "per post",
-    "conversions per fee unit": "conversions per unit of fee",
+    "conversions per fee unit": "conversions per 1,000 of fees",
     "conversions": "conversions per post",
-    "purchases per fee unit": "purchases per unit of fee",
+    "purchases per fee unit": "purchases per 1,000 of fees",
     "purchases": "purchases per post",
 }
 
@@ -166,23 +202,39 @@ def _write_turning(row: Mapping[str, Any]) -> str:
 # --- information, tracking, populations, plan ------------------------------------------------------------------------
 
 
+def is_worth_asking(decision: Decision) -> bool:
+    """Return whether more posts of any kind would be worth at least a hundredth of knowing everything."""
+    return any(row["share"] >= 0.01 for row in decision["rows"])
+
+
+def name_unit(decision: Decision) -> str:
+    """Return what a worth is counted in: "in money", "conversions per 1,000 of fees"."""
+    unit = decision["inputs"]["unit"]
+    return "in money" if unit in _MONEY else _UNITS[unit]
+
+
 def _write_information(decision: Decision) -> list[str]:
     rows = sorted(decision["rows"], key=lambda row: (-row["value"], row["label"]))
     posts = decision["inputs"]["posts"]
-    worth = [row for row in rows if row["share"] >= 0.01]
-    if not worth:
+    if not is_worth_asking(decision):
         return [f"No {posts:,} more posts of any one kind would change the choice enough to be worth anything."]
-    named = [f"{row['label']} {_say_value(row['value'], decision)}" for row in worth[:3]]
+    named = [f"{row['label']} {say_worth(row['value'], decision)}" for row in rows[:3] if row["share"] >= 0.01]
     return [
-        f"Before choosing a cell to buy, {posts:,} more posts of one kind would be worth, for each post bought after: "
-        f"{join_words(named)}. To know everything would be worth {_say_value(decision['inputs']['perfect'], decision)}."
+        f"Before choosing a cell to buy, {posts:,} more posts of one kind would be worth, for each post bought after "
+        f"({name_unit(decision)}): {join_words(named)}. To know everything would be worth "
+        f"{say_worth(decision['inputs']['perfect'], decision)}."
     ]
 
 
-def _say_value(value: float, decision: Decision) -> str:
-    return (
-        say_amount(value) if decision["inputs"]["unit"] in ("currency", "value per post") else format_number(value, 2)
-    )
+_MONEY = ("currency", "value per post")
+
+
+def say_worth(value: float, decision: Decision) -> str:
+    """Return a worth in the unit that `name_unit` says: money as an amount, counts per fee for 1,000 of fees."""
+    unit = decision["inputs"]["unit"]
+    if unit in _MONEY:
+        return say_amount(value)
+    return format_number(1000 * value if unit.endswith("fee unit") else value, 2)
 
 
 def _write_tracking(decision: Decision) -> list[str]:
@@ -199,28 +251,41 @@ def _write_tracking(decision: Decision) -> list[str]:
 
 def _write_mix(decision: Decision) -> list[str]:
     """What the planned shares make of the comparisons with the reference."""
-    weights = [(label, share) for label, share in decision["inputs"]["weights"].items() if share > 0]
-    shares = join_words([f"{100 * share:.3g} % {label}" for label, share in weights])
-    sentences = [f"With posts spread as planned ({shares}) and otherwise like those in the table:"]
-    for row in decision["rows"]:
-        if row["estimand"] == "difference" and row["front"]:
-            sentences.append(_write_mixed(row))
-    return sentences
+    weights = sorted(decision["inputs"]["weights"].items(), key=lambda pair: (-pair[1], pair[0]))
+    shares = join_words([f"{100 * share:.3g} % {label}" for label, share in weights if share > 0])
+    return [
+        _write_elsewhere(row, f"With posts spread as planned ({shares})")
+        for row in decision["rows"]
+        if row["estimand"] == "difference" and row["front"]
+    ]
 
 
-def _write_mixed(row: Mapping[str, Any]) -> str:
-    found, mass = band(row["probability"]), say_mass(row["prob"])
-    size = f"{say_per_100(row['estimate'])} ({mass} {say_per_100(row['lower'])} to {say_per_100(row['upper'])})"
-    sure = (
-        f"which is ahead cannot be told (probability that {row['level']} is: {say_probability(row['probability'])})"
-        if found == UNDECIDED
-        else f"{row['level']} is {WORDS[found]} ahead (probability {say_probability(row['probability'])})"
+def _write_elsewhere(row: Mapping[str, Any], where: str) -> str:
+    """The difference of two levels in another population, told from the side that is ahead."""
+    ahead = row["probability"] >= 0.5
+    first, second = (row["level"], row["reference"]) if ahead else (row["reference"], row["level"])
+    numbers = (
+        [row["estimate"], row["lower"], row["upper"]] if ahead else [-row[k] for k in ("estimate", "upper", "lower")]
     )
-    return f"{row['level']} minus {row['reference']}: {size} conversions per 100 posts; {sure}."
+    size, low, high = (say_per_100(number) for number in numbers)
+    chance = say_probability(max(row["probability"], 1 - row["probability"]))
+    found = band(max(row["probability"], 1 - row["probability"]))
+    difference = f"{size} conversions per 100 posts ({say_mass(row['prob'])} {low} to {high})"
+    if found == UNDECIDED:
+        return (
+            f"{where}, {first} and {second} cannot be told apart: {first} minus {second} is {difference}. Probability "
+            f"that {first} is ahead: {chance}."
+        )
+    return f"{where}, {first} is {WORDS[found]} ahead of {second} (probability {chance}), by {difference}."
 
 
 def _write_populations(decision: Decision) -> list[str]:
-    return []
+    """What the comparisons with the reference come to with creators not seen before."""
+    return [
+        _write_elsewhere(row, "With new creators")
+        for row in decision["rows"]
+        if row["estimand"] == "difference" and row["front"]
+    ]
 
 
 def _write_plan(decision: Decision) -> list[str]:

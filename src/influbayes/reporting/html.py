@@ -18,6 +18,7 @@ from influbayes.effects.contrasts import MEAN_OF_LEVELS
 from influbayes.reporting import html_tables as tables
 from influbayes.reporting.html_decisions import group_decisions
 from influbayes.reporting.html_tables import Table
+from influbayes.reporting.level_order import order_levels
 from influbayes.reporting.numbers import format_count, format_number, format_share
 from influbayes.reporting.wording import name_column, say_mass, strip_controls
 
@@ -168,7 +169,7 @@ def _fold(kind: str, rows: Sequence[Mapping[str, Any]], first: str) -> tuple[Fol
             named = what.removesuffix("s") if len(part) == 1 else what
             withheld = sum(row["status"] == "withheld" for row in part)
             tail = f" ({withheld} withheld)" if withheld else ""
-            found.append(Fold(summary=f"{len(part)} {named} {question}{tail}", rows=tuple(part)))
+            found.append(Fold(summary=f"{len(part)} {named}, {question}{tail}", rows=tuple(part)))
     return tuple(found)
 
 
@@ -200,10 +201,12 @@ def embed_picture(name: str, data: bytes, *, alt: str, table: str = "") -> Pictu
 
 def _list_levels(results: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return (column, levels with their counts) of the data account; of long columns only how many there are."""
-    rows = []
-    for column, counts in results["data"]["levels"].items():
-        named = ", ".join(f"{level} ({format_count(count)})" for level, count in counts.items())
-        rows.append((name_column(column), named if len(counts) <= 30 else f"{format_count(len(counts))} levels"))
+    rows, known = [], results["data"]["levels"]
+    for column in dict.fromkeys([*(term["variable"] for term in results["model"]["terms"]), *known]):
+        counts = known.get(column, {})
+        named = ", ".join(f"{level} ({format_count(counts[level])})" for level in order_levels(results, column))
+        if counts:
+            rows.append((name_column(column), named if len(counts) <= 30 else f"{format_count(len(counts))} levels"))
     return rows
 
 

@@ -9,9 +9,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from influbayes.reporting.decision_words import say_amount
+from influbayes.reporting.beside_words import say_chance
+from influbayes.reporting.decision_words import is_worth_asking, name_unit, say_amount, say_worth
 from influbayes.reporting.html_tables import QUESTION_WORDS, Table
-from influbayes.reporting.numbers import NOTHING, format_number, format_probability, format_ratio, format_share
+from influbayes.reporting.level_order import sort_rows
+from influbayes.reporting.numbers import (
+    MINUS,
+    NOTHING,
+    format_number,
+    format_probability,
+    format_ratio,
+    format_share,
+    format_signed,
+)
 from influbayes.reporting.wording import name_column, say_mass
 
 Row = Mapping[str, Any]
@@ -31,6 +41,11 @@ BESIDE = {
     "priors": "What the priors say before any post",
 }
 _PICTURES = {"premium": "premium", "tracking": "tracking", "frequentist": "regressions"}
+NO_GLMM = (
+    "A regression with random intercepts of creators is not among them: the only one in a library used here "
+    "(statsmodels) is a variational approximation, no likelihood fit, and has no confidence intervals. The errors "
+    "clustered by creator, and this model with its effects of creators, stand in its place."
+)
 _METHODS = {"wald": "Maximum likelihood", "clustered": "The same, clustered errors", "firth": "Firth"}
 
 
@@ -90,7 +105,7 @@ def _tables_premium(decision: Row, results: Row) -> list[Table]:
             row["reference"],
             _write(row["break_even"], form),
             NOTHING if row["asked"] is None else form(row["asked"]),
-            format_probability(row["probability"]),
+            NOTHING if row["probability"] is None else say_chance(row),
         )
         for row in open_rows
     ]
@@ -110,7 +125,10 @@ def _tables_premium(decision: Row, results: Row) -> list[Table]:
 
 def _table_buys(decision: Row) -> Table:
     money = decision["inputs"]["unit"] in ("currency", "value per post")
-    form = say_amount if money else (lambda value: format_number(value, 2))
+
+    def form(value: float) -> str:
+        return say_worth(value, decision)
+
     rows = [
         (
             row["label"],
@@ -123,7 +141,7 @@ def _table_buys(decision: Row) -> Table:
         for row in decision["inputs"]["options"]
     ]
     worth = "Net value per post" if decision["inputs"]["unit"] == "currency" else "Worth per post"
-    worth = worth if money else _name_count(decision["inputs"])
+    worth = worth if money else name_unit(decision).capitalize()
     brings = "Value of a conversion" if money else "Purchases of a conversion"
     return Table(
         id="table-buys",
@@ -134,22 +152,17 @@ def _table_buys(decision: Row) -> Table:
     )
 
 
-def _name_count(inputs: Row) -> str:
-    per = "unit of fee" if inputs["unit"].endswith("fee unit") else "post"
-    return f"{inputs['counted'].capitalize()} per {per}"
-
-
 def _tables_information(decision: Row, results: Row) -> list[Table]:
-    money = decision["inputs"]["unit"] in ("currency", "value per post")
-    form = say_amount if money else (lambda value: format_number(value, 2))
     rows = sorted(decision["rows"], key=lambda row: (-row["value"], row["label"]))
     posts = decision["inputs"]["posts"]
+    if not is_worth_asking(decision):
+        return []
     return [
         Table(
             id="table-information",
             caption=f"Worth of {posts} more posts of one kind, for each post bought after",
-            head=("Posts of", "Worth", "Share of knowing everything"),
-            rows=tuple((row["label"], form(row["value"]), format_share(row["share"])) for row in rows),
+            head=("Posts of", f"Worth, {name_unit(decision)}", "Share of knowing everything"),
+            rows=tuple((row["label"], say_worth(row["value"], decision), format_share(row["share"])) for row in rows),
             note="Never below 0: what was learnt may be ignored. The posts' own conversions are not counted.",
         )
     ]
@@ -189,7 +202,7 @@ def _tables_populations(decision: Row, results: Row) -> list[Table]:
     for row in decision["rows"]:
         at_hand = known.get(row["id"].rsplit("/", 1)[0])
         if row["estimand"] == "difference" and at_hand is not None and at_hand["id"] not in hidden:
-            numbers = (_write(one, lambda value: format_number(value, 2)) for one in (at_hand, row))
+            numbers = (_write(one, format_signed) for one in (at_hand, row))
             chance = format_probability(row["probability"])
             rows.append((name_column(row["variable"]), row["level"], row["reference"], *numbers, chance))
     head = ("Column", "Level", "Against", "Creators at hand", "New creators", "Probability with new creators")
@@ -201,7 +214,7 @@ def _tables_populations(decision: Row, results: Row) -> list[Table]:
 def _tables_mix(decision: Row, results: Row) -> list[Table]:
     """The estimands of each comparison under the planned shares; a withheld comparison is not among them."""
     forms: dict[str, Callable[[float], str]] = {
-        "difference": lambda value: format_number(value, 2),
+        "difference": format_signed,
         "lift": format_share,
         "average_odds_ratio": format_ratio,
     }
@@ -230,21 +243,19 @@ def _tables_frequentist(decision: Row, results: Row) -> list[Table]:
     bases = list(dict.fromkeys(key.rsplit("/", 1)[0] for key in decision["effects"]))
     methods = [name for name in _METHODS if any(key.endswith(f"/{name}") for key in decision["effects"])]
     rows = []
-    for base in bases:
-        model = mine.get(base)
-        if model is not None:
-            cells = [_write(theirs[f"{base}/{name}"], format_ratio) for name in methods]
-            labels = (name_column(model["variable"]), model["level"] or "one step", model["reference"] or "")
-            rows.append((*labels, _write(model, format_ratio), *cells))
+    for model in sort_rows(results, [mine[base] for base in bases if base in mine]):
+        cells = [_write(theirs[f"{model['id']}/{name}"], format_ratio) for name in methods]
+        labels = (name_column(model["variable"]), model["level"] or "one step", model["reference"] or "")
+        rows.append((*labels, _write(model, format_ratio), *cells))
     name = "regressions" if question == "as_bought" else f"regressions-{question}"
     table = Table(
         id=f"table-{name}",
-        caption=f"Odds ratios {QUESTION_WORDS[question]}: this model with its {say_mass(decision['inputs']['prob'])}, "
+        caption=f"Odds ratios, {QUESTION_WORDS[question]}: this model with its {say_mass(decision['inputs']['prob'])}, "
         "regressions with confidence intervals of the same mass",
         head=("Column", "Level", "Against", "This model", *(_METHODS[method] for method in methods)),
         rows=tuple(rows),
         left=3,
-        note=" ".join(decision["inputs"]["notes"]),
+        note=" ".join([*decision["inputs"]["notes"], *([NO_GLMM] if "clustered" in methods else [])]),
     )
     return [table, _table_gaps(decision, name)]
 
@@ -256,7 +267,7 @@ def _table_gaps(decision: Row, name: str) -> Table:
             name_column(row["variable"]),
             row["level"] or "one step",
             row["reference"] or "",
-            *(format_number(row[part], 2) for part in numbers),
+            *(NOTHING if row[part] is None else f"{row[part]:.2f}".replace("-", MINUS) for part in numbers),
         )
         for row in decision["rows"]
     ]

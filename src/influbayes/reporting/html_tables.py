@@ -108,7 +108,7 @@ def _table_contrasts(question: str, results: Row, estimates: Estimates) -> Table
     rows = [_make_contrast_row(effect, estimates) for effect in effects]
     marks = [WITHHELD if row[-1] == WITHHELD else "" for row in rows]
     head = ("Column", "Level", "Against", "Difference per 100 posts", "Lift", "Odds ratio", "Probability it is better")
-    caption = f"Comparisons {QUESTION_WORDS[question]}, each with its {say_mass(estimates.prob)}"
+    caption = f"Comparisons, {QUESTION_WORDS[question]}, each with its {say_mass(estimates.prob)}"
     name = "contrasts" if question == list_questions(results)[0] else f"contrasts-{question}"
     return _make_table(name, caption, head, rows, marks, left=3)
 

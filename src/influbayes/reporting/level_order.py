@@ -28,12 +28,15 @@ def make_key(results: Row) -> Callable[[str, str], tuple[int, ...]]:
     orders: dict[str, dict[str, int]] = {}
 
     def place(variable: str, label: str) -> tuple[int, ...]:
-        if variable not in orders:
-            orders[variable] = {level: k for k, level in enumerate(order_levels(results, variable))}
-        if label in orders[variable] or ":" not in variable:
-            return (orders[variable].get(label, len(orders[variable])),)
-        columns, parts = _split_cell(results, variable, label)
-        return tuple(place(column, part)[0] for column, part in zip(columns, parts, strict=True))
+        if variable not in results["data"]["levels"] and ":" in variable:
+            columns, parts = _split_cell(results, variable, label)
+            return tuple(place_level(column, part) for column, part in zip(columns, parts, strict=True))
+        return (place_level(variable, label),)
+
+    def place_level(column: str, level: str) -> int:
+        if column not in orders:
+            orders[column] = {known: k for k, known in enumerate(order_levels(results, column))}
+        return orders[column].get(level, len(orders[column]))
 
     return place
 

@@ -75,7 +75,9 @@ def _convert_rare(value: object, path: str, nulls: NullList) -> Any:
 
 
 def _convert_mapping(value: Mapping[Any, object], path: str, nulls: NullList) -> dict[str, Any]:
-    return {_check_key(key): _convert(item, f"{path}/{key}", nulls) for key, item in value.items()}
+    # Keys in the order of the file, so that what is made of the file equals what was made before it was written.
+    named = {_check_key(key): item for key, item in value.items()}
+    return {key: _convert(named[key], f"{path}/{key}", nulls) for key in sorted(named)}
 
 
 def _convert_float(value: float, path: str, nulls: NullList) -> float | None:
@@ -98,4 +100,4 @@ def _check_key(key: object) -> str:
 
 @cache
 def _list_fields(kind: type) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(kind))
+    return tuple(sorted(field.name for field in fields(kind)))

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from influbayes.reporting.level_order import sort_rows
 from influbayes.reporting.numbers import MINUS
 from influbayes.reporting.plots_style import (
     BLUE,
@@ -127,7 +128,7 @@ def draw_regressions(decision: Row, results: Row) -> Figure | None:
     bases = [key for key in dict.fromkeys(name.rsplit("/", 1)[0] for name in decision["effects"]) if key in mine]
     wanted = {(row["variable"], row["level"], row["reference"]) for row in decision["rows"] if row["front"]}
     front = [key for key in bases if tuple(mine[key][part] for part in ("variable", "level", "reference")) in wanted]
-    front = front[:MOST_ROWS]
+    front = [row["id"] for row in sort_rows(results, [mine[key] for key in front])][:MOST_ROWS]
     if not front:
         return None
     height = 1.7 + 0.62 * len(front)

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from influbayes.effects.estimands import Effect
+from influbayes.reporting.level_order import order_levels
 from influbayes.reporting.numbers import format_count, format_share
 from influbayes.reporting.plots_contrasts import order_questions
 from influbayes.reporting.plots_style import (
@@ -78,8 +79,8 @@ def _draw_map(
     counts = {row["level"]: row for row in results["data"]["rates"]["cells"] if row["variable"] == variable}
     down, across = sorted(pair, key=lambda name: -len(part.fit.design.levels[name]))
     rows, columns = (
-        _pick_levels(part, down, counts, pair, MOST_LEVELS),
-        _pick_levels(part, across, counts, pair, MOST_COLUMNS),
+        _pick_levels(results, down, counts, pair, MOST_LEVELS),
+        _pick_levels(results, across, counts, pair, MOST_COLUMNS),
     )
     height = 1.75 + 0.82 * len(rows)
     figure = new_figure(
@@ -110,16 +111,15 @@ def _is_expected(effect: Effect, variable: str) -> bool:
 
 
 def _pick_levels(
-    part: QuestionResult, column: str, counts: Mapping[str, Any], pair: tuple[str, str], most: int
+    results: Mapping[str, Any], column: str, counts: Mapping[str, Any], pair: tuple[str, str], most: int
 ) -> list[str]:
-    """Return the levels with most posts, the reference first, then by name."""
-    levels, position = part.fit.design.levels[column], pair.index(column)
+    """Return the levels with most posts, in the one order of the page."""
+    levels, position = order_levels(results, column), pair.index(column)
     posts = {
         level: sum(row["posts"] for row in counts.values() if row["levels"][position] == level) for level in levels
     }
     kept = set(sorted(levels, key=lambda level: (-posts[level], level))[:most])
-    reference = next(term.reference for term in part.fit.design.factors if term.column == column)
-    return sorted(kept, key=lambda level: (level != reference, level))
+    return [level for level in levels if level in kept]
 
 
 def _find_overall(results: Mapping[str, Any]) -> float:

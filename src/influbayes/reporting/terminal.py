@@ -19,6 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from influbayes.effects.contrasts import MEAN_OF_LEVELS
+from influbayes.reporting.decision_words import write_key_sentences
 from influbayes.reporting.notes import merge_notes
 from influbayes.reporting.wording import (
     join_words,
@@ -39,6 +40,7 @@ _MOST_WITHHELD = 6
 _MOST_WARNINGS = 5
 _MOST_REASONS = 4
 _MOST_CONTRASTS = 12
+_MOST_CHOICES = 12
 _WIDTH = 80
 _PADDING = 10
 # Characters that mean nothing to a shell, at most in double quotes; the command is there to be pasted.
@@ -68,6 +70,7 @@ def render_screen(results: Results, *, paths: Mapping[str, str | Path] | None = 
         *_render_headline(results),
         *_render_contrasts(results),
         *_render_steps(results),
+        *_render_choices(results),
         *_render_withheld(results),
         *_render_notes(results),
         *_render_data(results),
@@ -220,6 +223,17 @@ def _render_steps(results: Results) -> Iterator[RenderableType]:
     steps = [row for row in results["statements"] if row["kind"] == "step" and row["status"] != "withheld"]
     if steps:
         yield _list_items([row["text"] for row in steps])
+        yield Text("")
+
+
+def _render_choices(results: Results) -> Iterator[RenderableType]:
+    """What to buy, shortly: the best buy, and what was asked for with an option."""
+    lines = []
+    for decision in results["decisions"] if results["status"] != "withheld" else ():
+        lines += write_key_sentences(decision)
+    if lines:
+        yield Text("What to buy", style="bold")
+        yield _list_items(_shorten(lines, _MOST_CHOICES, "answers"))
         yield Text("")
 
 
