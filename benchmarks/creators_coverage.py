@@ -1,11 +1,12 @@
 """Do 90 % intervals of tiers cover when posts of one creator are alike? A model without creators beside one with.
 
 Simulates tables like the bundled sample: tiers, regions and slopes drawn from the specification's own priors, creators
-that differ by a standard deviation of 0.8 on the log-odds. Fits `conversion` and `conversion_creator` with the exact
-engine, engagement constant, and counts how often the intervals of the tier contrasts hold the truth. (For one fixed
-truth partial pooling trades coverage for precision; over truths drawn from the priors the stated rate must hold.)
+that differ by the sample's standard deviation on the log-odds, or another. Fits `conversion` and `conversion_creator`
+with the exact engine, engagement constant, and counts how often the intervals of the tier contrasts hold the truth.
+(For one fixed truth partial pooling trades coverage for precision; over truths drawn from the priors the stated rate
+must hold.)
 
-    python benchmarks/creators_coverage.py --tables 100
+    python benchmarks/creators_coverage.py --tables 400
 
 Writes benchmarks/results/creators_coverage.json and .md.
 """
@@ -37,9 +38,10 @@ PAIRS = (("Mid", "Mega"), ("Micro", "Mega"), ("Micro", "Mid"))
 def main(argv: list[str] | None = None) -> int:
     """Count and write the coverage of both models."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--tables", type=int, default=100, metavar="N")
+    parser.add_argument("--tables", type=int, default=400, metavar="N")
     parser.add_argument("--posts", type=int, default=1500, metavar="N")
     parser.add_argument("--creators", type=int, default=220, metavar="N")
+    parser.add_argument("--creator-sd", type=float, default=PostsTruth().creator_sd, metavar="SD")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args(argv)
     held: dict[str, list[list[bool]]] = {name: [] for name in MODELS}
@@ -52,8 +54,8 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def draw_truth(seed: int) -> PostsTruth:
-    """Draw tiers, regions and slopes from the priors of the shipped specifications."""
+def draw_truth(seed: int, creator_sd: float) -> PostsTruth:
+    """Draw tiers, regions and slopes from the priors of the shipped specifications; creators differ by `creator_sd`."""
     rng = np.random.default_rng(seed)
     plain = PostsTruth()
 
@@ -66,13 +68,13 @@ def draw_truth(seed: int) -> PostsTruth:
         slopes={name: float(rng.standard_normal()) for name in plain.slopes},
         tier_effects=draw_levels(list(plain.tier_effects)),
         region_effects=draw_levels(list(plain.region_effects)),
-        creator_sd=0.8,
+        creator_sd=creator_sd,
     )
 
 
 def count_table(arguments: argparse.Namespace, seed: int) -> list[tuple[str, list[bool], bool]]:
     """Fit both models to one simulated table; return for each whether the intervals of the tier contrasts hold."""
-    truth = draw_truth(seed)
+    truth = draw_truth(seed, arguments.creator_sd)
     simulated = simulate_posts(posts=arguments.posts, creators=arguments.creators, seed=seed, truth=truth)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "posts.csv"
@@ -92,16 +94,23 @@ def count_table(arguments: argparse.Namespace, seed: int) -> list[tuple[str, lis
 
 
 def write_results(arguments: argparse.Namespace, held: dict[str, list[list[bool]]], uncertified: int) -> None:
-    """Write coverage with its binomial standard error."""
+    """Write coverage with its standard error over tables."""
     RESULTS.mkdir(exist_ok=True)
     rows = {}
     for name, tables in held.items():
-        share = np.mean(tables)
-        rows[name] = {"coverage": float(share), "by_contrast": np.mean(tables, axis=0).tolist(), "tables": len(tables)}
+        # The contrasts of one table share its draws: the tables are what is independent.
+        error = float(np.std(np.mean(tables, axis=1), ddof=1) / np.sqrt(len(tables)))
+        rows[name] = {
+            "coverage": float(np.mean(tables)),
+            "standard_error": error,
+            "by_contrast": np.mean(tables, axis=0).tolist(),
+            "tables": len(tables),
+        }
     record = {
         "date": time.strftime("%Y-%m-%d"),
         "posts": arguments.posts,
         "creators": arguments.creators,
+        "creator_sd": arguments.creator_sd,
         "seed": arguments.seed,
         "uncertified": uncertified,
         "models": rows,
@@ -109,13 +118,15 @@ def write_results(arguments: argparse.Namespace, held: dict[str, list[list[bool]
     (RESULTS / "creators_coverage.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     lines = [
         f"90 % intervals of tier contrasts over {arguments.tables} simulated tables of {arguments.posts:,} posts by "
-        f"{arguments.creators} creators whose sd is 0.8.",
+        f"{arguments.creators} creators whose sd is {arguments.creator_sd:g}.",
         "",
-        "| model | covered | " + " | ".join(f"{a} against {b}" for a, b in PAIRS) + " |",
-        "|---|---|" + "---|" * len(PAIRS),
+        "| model | covered | standard error | " + " | ".join(f"{a} against {b}" for a, b in PAIRS) + " |",
+        "|---|---:|---:|" + "---:|" * len(PAIRS),
     ]
     lines += [
-        f"| {name} | {row['coverage']:.1%} | " + " | ".join(f"{share:.0%}" for share in row["by_contrast"]) + " |"
+        f"| {name} | {row['coverage']:.1%} | {row['standard_error']:.1%} | "
+        + " | ".join(f"{share:.1%}" for share in row["by_contrast"])
+        + " |"
         for name, row in rows.items()
     ]
     (RESULTS / "creators_coverage.md").write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -7,7 +7,8 @@ Carlo error is a fraction of that, and the error stands beside the figure.
     python benchmarks/engines_agree.py --reference FOLDER        # half an hour; without --reference the sample alone
     python benchmarks/engines_agree.py --only surgical --name one
 
-Writes NAME.json and NAME.md in benchmarks/results/ (default engines_agree), after every model.
+Writes NAME.json and NAME.md in benchmarks/results/ (default engines_agree) after every model. With --resume the models
+that NAME.json holds already, by the same versions, seed and draws, are not fitted again.
 """
 
 from __future__ import annotations
@@ -21,7 +22,13 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
-from comparison.agreement import compare_draws, name_parameters, render_agreement, summarise_agreement
+from comparison.agreement import (
+    compare_draws,
+    is_rough,
+    name_parameters,
+    render_agreement,
+    summarise_agreement,
+)
 from comparison.machine import describe_machine
 
 from influbayes.hierarchy.design import Design, build_design
@@ -34,6 +41,8 @@ from influbayes.tables.reader import read_posts
 
 RESULTS = Path(__file__).resolve().parent / "results"
 SAMPLE = "bundled sample"
+MORE = 4
+"""How many times the draws a second try takes."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -47,13 +56,16 @@ def main(argv: list[str] | None = None) -> int:
         "absent": explain_absence(arguments.reference),
         "rows": [],
     }
+    if arguments.resume:
+        record["rows"] = read_rows(record, arguments.name)
     for line in record["absent"]:
         print(f"Left out: {line}")
-    for name, design in list_designs(arguments.reference):
-        if arguments.only and name not in arguments.only:
+    # The longest last: what is interrupted then has most models.
+    for name, design in sorted(list_designs(arguments.reference), key=lambda pair: len(pair[1].rows)):
+        if (arguments.only and name not in arguments.only) or name in {row["model"] for row in record["rows"]}:
             continue
         draws = arguments.sample_draws if name.startswith(SAMPLE) else arguments.draws
-        record["rows"].append(compare_engines(name, design, draws=draws, seed=arguments.seed))
+        record["rows"].append(compare_until_sure(name, design, draws=draws, seed=arguments.seed))
         write_record(record, arguments.name)  # an interrupted run keeps what it measured
         print(json.dumps(record["rows"][-1]), flush=True)
     print(render_agreement(record))
@@ -68,6 +80,7 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--draws", type=int, default=10_000, help="draws a chain, of four")
     parser.add_argument("--sample-draws", type=int, default=5_000, help="the same for the bundled sample")
     parser.add_argument("--seed", type=int, default=20260101)
+    parser.add_argument("--resume", action="store_true", help="keep the models of NAME.json that were made alike")
     parser.add_argument("--name", default="engines_agree")
     return parser.parse_args(argv)
 
@@ -93,6 +106,12 @@ def list_designs(reference: Path | None) -> Iterator[tuple[str, Design]]:
         yield f"{SAMPLE}, {design.question.replace('_', ' ')}", design
 
 
+def compare_until_sure(name: str, design: Design, *, draws: int, seed: int) -> dict[str, Any]:
+    """Return the row of one design, with four times the draws where fewer leave the ratios of sds uncertain."""
+    row = compare_engines(name, design, draws=draws, seed=seed)
+    return compare_engines(name, design, draws=MORE * draws, seed=seed) if is_rough(row) else row
+
+
 def compare_engines(name: str, design: Design, *, draws: int, seed: int) -> dict[str, Any]:
     """Fit one design with both engines and return its row."""
     # Not the same seed twice: the engines must not share a stream.
@@ -112,6 +131,14 @@ def compare_engines(name: str, design: Design, *, draws: int, seed: int) -> dict
 def describe_run(fit: Fit) -> dict[str, Any]:
     """Return the draws kept over all chains and the seconds of fitting."""
     return {"draws": int(fit.draws["intercept"].size), "seconds": round(fit.run.seconds, 2)}
+
+
+def read_rows(record: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    """Return the rows of an earlier record if its machine, versions, seed and draws are those of this one."""
+    path = RESULTS / f"{name}.json"
+    earlier = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    same = all(earlier.get(key) == record[key] for key in ("machine", "seed", "draws"))
+    return list(earlier["rows"]) if same else []
 
 
 def write_record(record: dict[str, Any], name: str) -> None:

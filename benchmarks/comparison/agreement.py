@@ -26,6 +26,9 @@ LARGEST_SHIFT = 0.1
 RATIO_BAND = (0.95, 1.05)
 """Ratios of posterior sds that agree."""
 
+LARGEST_ERROR = 0.0125
+"""Monte Carlo error of a ratio, a quarter of the band's half width; with a larger one more draws are taken, once."""
+
 CLEAR = 3.0
 """A figure outside its band by fewer of its own Monte Carlo errors is put down to too few draws."""
 
@@ -33,7 +36,8 @@ LEGEND = f"""\
 - **shift**: |mean by laplace - mean by nuts| / sd by nuts; at most {LARGEST_SHIFT:g}. **sd ratio**: sd by laplace / sd
   by nuts; {RATIO_BAND[0]:g} to {RATIO_BAND[1]:g}. Of all parameters (intercept, slopes, scales, every level) the one
   farthest off, named in brackets.
-- **error**: Monte Carlo standard error of that figure, from the effective sample sizes of both engines.
+- **error**: Monte Carlo standard error of that figure, from the effective sample sizes of both engines. Above
+  {LARGEST_ERROR:g} for a ratio both engines draw four times as much, once.
 - **agree**: every parameter is inside. **undecided**: one is outside, but by fewer than {CLEAR:g} of its errors.
   **differ**: by more."""
 
@@ -131,6 +135,16 @@ def summarise_agreement(agreements: Sequence[Agreement]) -> dict[str, Any]:
     }
 
 
+def find_error(row: Mapping[str, Any]) -> float:
+    """Return the larger Monte Carlo error of the lowest and the highest ratio of sds of a summary."""
+    return max((row[key]["ratio_error"] for key in ("lowest_ratio", "highest_ratio")), key=_order)
+
+
+def is_rough(row: Mapping[str, Any]) -> bool:
+    """Return whether a summary leaves the ratios of sds too uncertain; not-a-number does."""
+    return not find_error(row) <= LARGEST_ERROR
+
+
 def _order(value: float) -> float:
     return math.inf if math.isnan(value) else value
 
@@ -164,7 +178,7 @@ def _render_row(row: Mapping[str, Any]) -> str:
         f"{abs(shift['shift']):.3f} ({shift['parameter']})",
         f"{shift['shift_error']:.3f}",
         f"{low['ratio']:.3f} ({low['parameter']}) to {high['ratio']:.3f} ({high['parameter']})",
-        f"{max(low['ratio_error'], high['ratio_error']):.3f}",
+        f"{find_error(row):.3f}",
         row["verdict"],
     )
     return f"| {' | '.join(str(cell).replace('|', '/') for cell in cells)} |"

@@ -159,7 +159,7 @@ def _read(
     arguments: argparse.Namespace, references: dict[str, str], mapping: dict[str, str]
 ) -> tuple[PostsTable, Specification, str]:
     """Return the checked table, the specification with its references, and why it was taken."""
-    from influbayes.hierarchy.spec import choose_spec, load_spec, replace_references, required_columns
+    from influbayes.hierarchy.spec import choose_spec, load_spec, replace_references, required_columns, say_asked
     from influbayes.tables.reader import read_posts
 
     if arguments.ledger is not None:
@@ -171,7 +171,7 @@ def _read(
             posts = replace(read_posts(path, columns=columns, mapping=mapping), is_sample=True)
     else:
         posts = read_posts(arguments.posts, columns=columns, mapping=mapping)
-    spec, choice = (asked, f"{asked.name}: asked for with --model.") if asked else choose_spec(posts)
+    spec, choice = (asked, say_asked(asked, posts)) if asked else choose_spec(posts)
     return posts, replace_references(spec, references) if references else spec, choice
 
 

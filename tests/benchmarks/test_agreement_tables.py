@@ -5,6 +5,7 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import engines_agree
 import numpy as np
 import pytest
 from comparison.agreement import Agreement, compare_draws, name_parameters, render_agreement, summarise_agreement
@@ -126,3 +127,38 @@ def test_the_table_shows_both_sides() -> None:
     bad = render_agreement(json.loads(json.dumps(make_record(shift=0.5))))
     assert "40,000, not certified | 40,000, 1 divergent | 0.500 (scale_x)" in bad
     assert "- a|b, scale_x: shift +0.500 (error 0.010), sd ratio 1.010 (error 0.010)" in bad
+
+
+def test_a_comparison_that_is_too_rough_is_made_again_with_more_draws(monkeypatch) -> None:
+    errors, asked = iter((0.02, 0.02)), []
+
+    def compare(name: str, design: object, *, draws: int, seed: int) -> dict:
+        asked.append(draws)
+        error = next(errors)
+        return {"model": name, "lowest_ratio": {"ratio_error": 0.0}, "highest_ratio": {"ratio_error": error}}
+
+    monkeypatch.setattr(engines_agree, "compare_engines", compare)
+    assert engines_agree.compare_until_sure("a", None, draws=100, seed=1)["model"] == "a"
+    assert asked == [100, 400], "once more, and not again"
+    errors = iter((0.01,))
+    asked.clear()
+    engines_agree.compare_until_sure("a", None, draws=100, seed=1)
+    assert asked == [100]
+
+
+def test_only_rows_made_alike_are_kept(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(engines_agree, "RESULTS", tmp_path)
+    record = {"machine": {"versions": "1"}, "seed": 1, "draws": {"models": 10}}
+    assert engines_agree.read_rows(record, "none") == []
+    (tmp_path / "one.json").write_text(json.dumps({**record, "rows": [{"model": "a"}]}))
+    assert engines_agree.read_rows(record, "one") == [{"model": "a"}]
+    for key, value in (("machine", {"versions": "2"}), ("seed", 2), ("draws", {"models": 11})):
+        assert engines_agree.read_rows({**record, key: value}, "one") == []
+
+
+def test_without_reference_models_it_is_said(tmp_path: Path) -> None:
+    assert "no folder was given" in engines_agree.explain_absence(None)[0]
+    assert "holds none" in engines_agree.explain_absence(tmp_path)[0]
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "spec.toml").touch()
+    assert engines_agree.explain_absence(tmp_path) == []

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
+import tomllib
 from importlib.resources import files
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from influbayes.hierarchy.spec import choose_spec, list_shipped_specs, load_spec
+from influbayes.hierarchy import spec_measured
+from influbayes.hierarchy.spec import choose_spec, list_shipped_specs, load_spec, say_asked
 from influbayes.tables.posts import PostColumns, PostsTable
 
 SHIPPED = (
@@ -91,6 +95,43 @@ def test_auto_takes_creators_where_ten_have_more_than_one_post():
     spec, why = choose_spec(posts_of(pd.DataFrame({"Creator_ID": ids})))
     assert spec.name == "conversion_creator"
     assert "10 of 11 creators have more than one post" in why
+    assert why.endswith(f"so each creator has an effect of its own. {spec_measured.say_coverage()}")
+
+
+def test_a_model_without_creators_that_was_asked_for_says_what_it_costs():
+    repeated = posts_of(pd.DataFrame({"Creator_ID": [f"c{i}" for i in range(12)] * 2}))
+    why = say_asked(load_spec("conversion"), repeated)
+    assert why.startswith("conversion: asked for with --model. It takes posts as independent, but 12 of 12 creators")
+    assert why.endswith(f"intervals of tier and region are too narrow. {spec_measured.say_coverage()}")
+    plain = "conversion_creator: asked for with --model."
+    assert say_asked(load_spec("conversion_creator"), repeated) == plain
+    for frame in (pd.DataFrame({"Converted": [0, 1]}), pd.DataFrame({"Creator_ID": list("abcdefghijklmn")})):
+        assert say_asked(load_spec("conversion"), posts_of(frame)) == "conversion: asked for with --model."
+
+
+def test_the_coverage_is_said_with_its_shares(monkeypatch):
+    monkeypatch.setattr(spec_measured, "COVERAGE", {"conversion": 0.504, "conversion_creator": 0.896})
+    monkeypatch.setattr(spec_measured, "TABLES", 1234)
+    assert spec_measured.say_coverage() == (
+        "On 1,234 simulated tables like the bundled sample, 90 % intervals of differences between tiers held the "
+        "truth 90 % of the time with creator effects, 50 % without."
+    )
+
+
+def test_the_coverage_stated_is_the_one_measured():
+    root = Path(__file__).resolve().parents[2]
+    measured = json.loads((root / "benchmarks" / "results" / "creators_coverage.json").read_text())
+    sample = tomllib.loads((root / "data" / "posts_truth.toml").read_text())
+    for name in ("posts", "creators", "creator_sd"):
+        assert measured[name] == sample[name], f"not tables like the bundled sample: {name}"
+    assert measured["uncertified"] == 0
+    for name, stated in spec_measured.COVERAGE.items():
+        model = measured["models"][name]
+        assert model["tables"] == spec_measured.TABLES
+        assert model["coverage"] == pytest.approx(stated, abs=5e-4)
+    plain, creators = (measured["models"][name] for name in ("conversion", "conversion_creator"))
+    assert plain["coverage"] + 3 * plain["standard_error"] < 0.9, "too sure, beyond chance"
+    assert creators["coverage"] == pytest.approx(0.9, abs=3 * creators["standard_error"])
 
 
 def test_auto_takes_posts_as_independent_where_fewer_creators_repeat():

@@ -45,6 +45,7 @@ BESIDE_LAPLACE = (
     "hierarchy.spec",
     "hierarchy.spec_editing",
     "hierarchy.spec_entries",
+    "hierarchy.spec_measured",
     "hierarchy.spec_names",
     "hierarchy.spec_reader",
     "hierarchy.terms",

@@ -20,6 +20,7 @@ from influbayes.hierarchy.spec_editing import (
     replace_references,
 )
 from influbayes.hierarchy.spec_entries import LONGEST_MESSAGE, shorten
+from influbayes.hierarchy.spec_measured import say_coverage
 from influbayes.hierarchy.spec_reader import parse_spec
 from influbayes.hierarchy.terms import (
     FactorTerm,
@@ -60,6 +61,7 @@ __all__ = [
     "render_spec",
     "replace_references",
     "required_columns",
+    "say_asked",
 ]
 
 CREATOR_COLUMN = "Creator_ID"
@@ -185,15 +187,34 @@ def choose_spec(posts: PostsTable) -> tuple[Specification, str]:
             f"conversion, because the table has no {CREATOR_COLUMN}: posts are taken as independent. "
             "If creators have several posts, intervals of tier and region are too narrow."
         )
-    sizes = posts.frame[CREATOR_COLUMN].value_counts()
-    repeated, creators = int((sizes > 1).sum()), len(sizes)
+    repeated, creators = _count_repeated(posts)
     count = f"{repeated:,} of {creators:,} creators {'has' if repeated == 1 else 'have'} more than one post"
     if repeated >= CREATORS_NEEDED:
         return load_spec("conversion_creator"), (
             f"conversion_creator, because {count}: posts of one creator are not independent, so each creator has an "
-            "effect of its own."
+            f"effect of its own. {say_coverage()}"
         )
     return load_spec("conversion"), (
         f"conversion, because only {count} ({CREATORS_NEEDED} are needed to estimate how creators differ): "
         "posts are taken as independent."
     )
+
+
+def say_asked(spec: Specification, posts: PostsTable) -> str:
+    """Say that a specification was asked for, and what it costs where it takes a creator's posts as independent."""
+    text = f"{spec.name}: asked for with --model."
+    if CREATOR_COLUMN not in posts.frame or any(term.column == CREATOR_COLUMN for term in spec.factors):
+        return text
+    repeated, creators = _count_repeated(posts)
+    if repeated < CREATORS_NEEDED:
+        return text
+    return (
+        f"{text} It takes posts as independent, but {repeated:,} of {creators:,} creators have more than one: "
+        f"intervals of tier and region are too narrow. {say_coverage()}"
+    )
+
+
+def _count_repeated(posts: PostsTable) -> tuple[int, int]:
+    """Return how many creators have more than one post, and how many there are."""
+    sizes = posts.frame[CREATOR_COLUMN].value_counts()
+    return int((sizes > 1).sum()), len(sizes)
