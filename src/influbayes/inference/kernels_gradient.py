@@ -68,30 +68,44 @@ def _sum_lanes(lanes: FloatArray) -> float:
 
 @compile_loop
 def _pass_rows(
-    eta: FloatArray, conversions: FloatArray, trials: FloatArray, many: IntArray, residual: FloatArray, small: FloatArray
+    eta: FloatArray,
+    conversions: FloatArray,
+    trials: FloatArray,
+    many: IntArray,
+    residual: FloatArray,
+    small: FloatArray,
 ) -> float:
     """Return the log likelihood without its constant; put conversions less expected ones into `residual` (rows,)."""
-    for i in range(len(eta)):
-        e = _exp(max(-abs(eta[i]), -_LONGEST))
-        small[i] = e
-        residual[i] = conversions[i] - trials[i] * ((1.0 if eta[i] >= 0.0 else e) / (1.0 + e))
     lanes, product = np.zeros(LANES), np.ones(LANES)
     total = 0.0
     for piece in range(0, len(eta), LANES):
+        # Slices, because the compiler joins loops only where it sees that no index counts from the end.
+        here, e, rest = eta[piece : piece + LANES], small[piece : piece + LANES], residual[piece : piece + LANES]
+        y, n = conversions[piece : piece + LANES], trials[piece : piece + LANES]
         for lane in range(LANES):
-            i = piece + lane
-            lanes[lane] += conversions[i] * eta[i] - trials[i] * max(eta[i], 0.0)
-            product[lane] *= 1.0 + small[i] if trials[i] == 1.0 else 1.0
+            e[lane] = _exp(max(-abs(here[lane]), -_LONGEST))
+        for lane in range(LANES):
+            share = (1.0 if here[lane] >= 0.0 else e[lane]) / (1.0 + e[lane])
+            rest[lane] = y[lane] - n[lane] * share
+            lanes[lane] += y[lane] * here[lane] - n[lane] * max(here[lane], 0.0)
+            product[lane] *= 1.0 + (e[lane] if n[lane] == 1.0 else 0.0)
         if (piece // LANES) % _FLUSH == _FLUSH - 1:
-            for lane in range(LANES):
-                total -= log(product[lane])
-                product[lane] = 1.0
-    for lane in range(LANES):
-        total -= log(product[lane])
+            total -= _take_logs(product)
+    total -= _take_logs(product)
     for j in range(len(many)):
         total -= trials[many[j]] * log1p(small[many[j]])
     value: float = total + _sum_lanes(lanes)
     return value
+
+
+@compile_loop
+def _take_logs(product: FloatArray) -> float:
+    """Return the log of the product of all lanes, and set them to one."""
+    total = 0.0
+    for lane in range(LANES):
+        total += log(product[lane])
+        product[lane] = 1.0
+    return total
 
 
 @compile_loop
@@ -101,8 +115,9 @@ def _pull_back(X: FloatArray, residual: FloatArray, slope: FloatArray) -> None:
     for k in range(X.shape[0]):
         lanes[:] = 0.0
         for piece in range(0, X.shape[1], LANES):
+            x, r = X[k, piece : piece + LANES], residual[piece : piece + LANES]
             for lane in range(LANES):
-                lanes[lane] += X[k, piece + lane] * residual[piece + lane]
+                lanes[lane] += x[lane] * r[lane]
         slope[k] = _sum_lanes(lanes)
 
 
@@ -110,9 +125,9 @@ def _pull_back(X: FloatArray, residual: FloatArray, slope: FloatArray) -> None:
 def _spread_point(
     words: FloatArray, whole: IntArray, point: FloatArray, gradient: FloatArray, theta: FloatArray, eta: FloatArray
 ) -> float:
-    """Return the log prior; put prior gradients into `gradient`, coefficients into `theta`, grouped effects on `eta`."""
+    """Return the log prior, its slopes in `gradient`; coefficients go into `theta`, grouped effects onto `eta`."""
     rows = whole[ROWS]
-    total = words[whole[AT_CONSTANT]]
+    total = float(words[whole[AT_CONSTANT]])
     for t in range(whole[TERMS]):
         term = whole[whole[AT_TERMS] + t * TERM_WIDTH : whole[AT_TERMS] + (t + 1) * TERM_WIDTH]
         numbers = words[whole[AT_NUMBERS] + 2 * t : whole[AT_NUMBERS] + 2 * t + 2]
@@ -227,7 +242,7 @@ def _copy_point(size: int, expanded: int, point_: Any, out_: Any, buffer_: Any) 
     return 0
 
 
-_NUMBERS = types.CPointer(types.float64)
+_NUMBERS = types.CPointer(types.float64)  # type: ignore[attr-defined]
 _DENSITY = types.int64(types.uint64, _NUMBERS, _NUMBERS, _NUMBERS, types.voidptr)
 _KEEP = types.int64(types.uint64, types.uint64, _NUMBERS, _NUMBERS, types.voidptr)
 
@@ -241,5 +256,5 @@ def _compile_callback(signature: Any, function: Any) -> Any:
 
 
 def compile_callbacks() -> tuple[Any, Any]:
-    """Return the density and the copying as C callbacks with an `address`, from the cache on disk after the first run."""
+    """Return density and copying as C callbacks with an `address`; after a first run from the cache on disk."""
     return _compile_callback(_DENSITY, _log_density), _compile_callback(_KEEP, _copy_point)

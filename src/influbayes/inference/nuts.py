@@ -1,7 +1,9 @@
-"""Draws by NUTS: the PyMC model sampled by nutpie. The reference engine; works for every specification.
+"""Draws by NUTS: the PyMC model's density, worked out by a loop of our own, sampled by nutpie. The reference engine.
 
-A model is compiled once for its shape and given other data for refits. Attempts climb a short ladder (`rungs`): more
-draws where the effective sample size falls short, smaller steps where there are divergences. Nothing is judged here.
+The PyMC model says what the model is: before every run density and gradient are compared with its own, and a run whose
+density differs is refused. Works for every specification, takes nothing from the exact engine. Attempts climb a short
+ladder (`rungs`): more draws and a longer warm-up where the effective sample size falls short, smaller steps where there
+are divergences. Nothing is judged here.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ from influbayes.inference.packing import make_starts, name_draws, pack_design
 
 Progress = Callable[[str, float], None]
 
-TUNE = 1000
+TUNE = 500
+"""Steps of a first attempt's warm-up; later attempts take twice and four times as many."""
 STATISTICS = ("diverging", "energy", "maxdepth_reached", "logp", "n_steps")
 POINT = "point"
 COMPARED = 2
@@ -61,8 +64,7 @@ def sample_nuts(
         Draws per chain and number of chains asked for. An attempt may keep four times the draws; `Fit.run.draws`
         says.
     seed : int
-        Same seed, table and versions give the same draws, whatever the number of cores. Where an earlier fit of this
-        process left a model with more numeric terms, that one is used: the same posterior, other draws.
+        Same seed, table and versions give the same draws, whatever the number of cores and whatever was fitted before.
     progress : callable, optional
         Called with a text and the share done (0 to 1).
 
@@ -73,7 +75,7 @@ def sample_nuts(
     Raises
     ------
     SamplingFailed
-        No chain could be started.
+        No chain could be started, or the density is not the PyMC model's.
     Interrupted
         Ctrl-C; nothing is returned.
     """
@@ -105,9 +107,9 @@ def _climb(rungs: list[Rung], draws: int) -> dict[str, Any] | None:
     """Return the settings of the next attempt, or None where there is nothing left to try or nothing to mend."""
     last, small_steps = rungs[-1], any(rung.target_accept > 0.95 for rung in rungs)
     if last.divergences and not small_steps:
-        return {"target_accept": 0.99, "draws": 4 * draws, "tune": 2 * TUNE}
+        return {"target_accept": 0.99, "draws": 4 * draws, "tune": 4 * TUNE}
     if last.is_short and last.draws == draws:
-        return {"target_accept": last.target_accept, "draws": 4 * draws, "tune": TUNE}
+        return {"target_accept": last.target_accept, "draws": 4 * draws, "tune": 2 * TUNE}
     return None
 
 
@@ -124,7 +126,7 @@ def prepare_density(design: Design, progress: Progress | None = None) -> Any:
     """
     from influbayes.inference.kernels_gradient import compile_callbacks
 
-    _tell(progress, "compiling the sampler", 0.0)
+    _tell(progress, "preparing the sampler", 0.0)
     words, start = pack_design(design), make_starts(design)
     compare_density(design, words)
     return _wrap(words, compile_callbacks(), start)

@@ -7,7 +7,7 @@ sampler.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import log, pi
 
@@ -232,5 +232,5 @@ def _list_numbers(part: Part) -> tuple[float, float]:
 def _sum_constants(design: Design, parts: Sequence[Part]) -> float:
     """Return the part of the log prior that no coordinate changes."""
     normal = -sum(log(sd) + 0.5 * log(2.0 * pi) for part in parts for _, sd in _list_normals(design, part))
-    at_zero = (float(log_density_scale(part.scale_prior, np.float64(0.0))) for part in parts if part.scale_prior)
+    at_zero = (float(log_density_scale(part.scale_prior, np.zeros(()))) for part in parts if part.scale_prior)
     return normal + sum(at_zero)
