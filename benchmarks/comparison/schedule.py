@@ -97,7 +97,7 @@ def run_reference(plan: Plan, data: Path, posts: int, creators: int, prior: str 
     command = build_command(PROGRAMS[f"influbayes-{engine}"], data, creators, out, cores=plan.cores)
     command += ["--draws", str(REFERENCE_DRAWS), "--seed", str(REFERENCE_SEED)]
     command += ["--prior", prior] if prior else []
-    environment = build_environment(plan, plan.scratch / "cache_reference")
+    environment = build_environment(plan.cores, plan.scratch / "cache_reference")
     cost = run_program(command, environment=environment, limit=3600, scratch=out)
     if cost.code != 0:
         raise RuntimeError(f"the reference run failed: {cost.said}")
@@ -127,7 +127,7 @@ def _compile(plan: Plan, program: Program, data: Path, creators: int) -> None:
     out = _make_folder(plan.scratch / "compiled")
     command = build_command(program, data, creators, out, cores=plan.cores)
     few = ["--draws", "100" if program.package == "influbayes" else "10"]
-    environment = build_environment(plan, _cache_of(plan, program))
+    environment = build_environment(plan.cores, _cache_of(plan, program))
     run_program([*command, *few], environment=environment, limit=COLD_LIMIT, scratch=out)
 
 
@@ -137,7 +137,7 @@ def measure(plan: Plan, program: Program, data: Path, base: Row, cache: str, ref
     row = base | {"program": program.name, "cache": cache, "reference": engine}
     out = _make_folder(plan.scratch / "answer")
     command = build_command(program, data, base["creators"], out, cores=plan.cores)
-    environment = build_environment(plan, _cache_of(plan, program))
+    environment = build_environment(plan.cores, _cache_of(plan, program))
     limit = plan.limit if cache != "cold" else max(plan.limit, COLD_LIMIT)
     cost = run_program(command, environment=environment, limit=limit, scratch=out)
     row |= {"started": time.strftime("%H:%M:%S"), **describe_cost(cost)}
@@ -221,7 +221,7 @@ def explain_skip(plan: Plan, program: str, posts: int, creators: bool) -> str:
     return f"not run: {seconds:.3g} s at {last:,} posts, expected above {plan.limit:.0f} s"
 
 
-def build_environment(plan: Plan, cache: Path) -> dict[str, str]:
+def build_environment(cores: int, cache: Path) -> dict[str, str]:
     """Return the environment of a run: its own compile cache, BLAS on one thread, kernels on the cores asked for.
 
     Programs that run chains side by side would otherwise start more threads than there are cores.
@@ -230,7 +230,7 @@ def build_environment(plan: Plan, cache: Path) -> dict[str, str]:
     return {
         **os.environ,
         **single,
-        "NUMBA_NUM_THREADS": str(plan.cores),
+        "NUMBA_NUM_THREADS": str(cores),
         "NUMBA_CACHE_DIR": str(cache / "numba"),
         "PYTENSOR_FLAGS": f"base_compiledir={cache}",
         "MPLBACKEND": "Agg",

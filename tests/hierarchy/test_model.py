@@ -14,7 +14,7 @@ from scipy.stats import binom, norm
 from influbayes.errors import UsageError
 from influbayes.hierarchy.coding import code_design, decode
 from influbayes.hierarchy.design import Design, build_design, zero_sum_basis
-from influbayes.hierarchy.model import build_model, describe_model, sampled_names
+from influbayes.hierarchy.model import build_model, describe_model, evaluate_model, sampled_names
 from influbayes.hierarchy.posterior import EngineRun, Fit
 from influbayes.hierarchy.predict import linear_predictor
 from influbayes.hierarchy.priors import log_density_scale
@@ -144,6 +144,18 @@ def test_density_is_ours_up_to_one_constant(design: Design) -> None:
     assert np.isfinite(theirs).all()
     # Cells of alike rows have other binomial coefficients than the rows: the one constant there is.
     np.testing.assert_allclose(differences, differences[0], atol=1e-10 * np.abs(theirs).max())
+
+
+def test_value_and_gradient_are_pymcs_own_compiled_functions(design: Design) -> None:
+    model = build_model(design)
+    points = draw_points(design)[:3]
+    named = [to_model_space(model, point) for point in points]
+    variables = model.continuous_value_vars
+    flat = np.array([np.concatenate([np.ravel(point[variable.name]) for variable in variables]) for point in named])
+    values, gradients = evaluate_model(design, flat)
+    density, gradient = model.compile_logp(mode="FAST_COMPILE"), model.compile_dlogp(mode="FAST_COMPILE")
+    np.testing.assert_allclose(values, [float(density(point)) for point in named], rtol=1e-10)
+    np.testing.assert_allclose(gradients, [gradient(point) for point in named], rtol=1e-8, atol=1e-8)
 
 
 def test_linear_predictor_is_the_models_own(design: Design) -> None:

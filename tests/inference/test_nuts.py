@@ -1,4 +1,4 @@
-"""NUTS: what a fit looks like, same seed same draws, refits by exchanged data, the ladder of attempts, interruption."""
+"""NUTS: what a fit looks like, same seed same draws, PyMC's own draws, the ladder of attempts, interruption."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from scipy.special import expit
 from scipy.stats import norm
 
 from influbayes.errors import Interrupted, SamplingFailed
-from influbayes.hierarchy.coding import code_design, coords_of, dims_of
+from influbayes.hierarchy.coding import coords_of, dims_of
 from influbayes.hierarchy.design import Design, build_design
 from influbayes.hierarchy.posterior import Fit
-from influbayes.hierarchy.spec import ScalePrior
 from influbayes.inference import nuts
 from influbayes.inference.convergence import estimate_ess_mean, stack_quantities
 from influbayes.inference.nuts import Rung, sample_nuts
+from influbayes.inference.packing import pack_design
 
 
 def compare_moments(one: Fit, other: Fit, *, errors: float = 4.5) -> None:
@@ -77,7 +77,7 @@ def test_chains_and_draws_are_as_asked_and_progress_is_told(conversion_fit: Fit,
     fit = sample_nuts(conversion_design, draws=400, chains=5, seed=2, progress=progress)
     assert fit.draws["slope"].shape == (5, fit.run.draws, 2)
     assert fit.run.draws in (400, 1600)
-    assert {text for text, _ in told} == {"sampling"}  # compiled by the shared fit already
+    assert {text for text, _ in told} == {"preparing the sampler", "sampling"}
     assert all(0 <= share <= 1 for _, share in told)
 
 
@@ -94,18 +94,26 @@ def test_same_seed_same_draws_whatever_the_order_of_the_rows(
 
 
 @pytest.mark.nuts
-def test_a_refit_by_exchanged_data_agrees_with_a_model_of_its_own(
-    conversion_fit: Fit, bought_design: Design, monkeypatch: pytest.MonkeyPatch
+def test_draws_agree_with_the_pymc_model_sampled_by_compiled_pymc(
+    bought_design: Design,
 ) -> None:
-    before = dict(nuts._compiled)
-    exchanged = sample_nuts(bought_design, draws=2000, seed=5)
-    assert nuts._compiled == before, "nothing was compiled"
-    assert "slope" not in exchanged.draws
-    monkeypatch.setattr(nuts, "_compiled", {})
-    own = sample_nuts(bought_design, draws=2000, seed=6)
-    assert len(nuts._compiled) == 1
-    assert list(own.draws) == list(exchanged.draws)
-    compare_moments(exchanged, own)
+    import nutpie
+
+    from influbayes.hierarchy.model import build_model
+
+    names = list(dims_of(bought_design))
+    theirs = nutpie.sample(
+        nutpie.compile_pymc_model(build_model(bought_design), var_names=names, backend="numba"),
+        draws=2000,
+        chains=4,
+        cores=2,
+        seed=6,
+        target_accept=0.95,
+        progress_bar=False,
+    )
+    ours = sample_nuts(bought_design, draws=2000, seed=5)
+    assert list(ours.draws) == names
+    compare_moments(ours, replace(ours, draws={name: theirs["posterior"][name].values for name in names}))
 
 
 @pytest.mark.nuts
@@ -128,75 +136,26 @@ def test_the_intercept_alone_agrees_with_quadrature(sixty_posts: Any, conversion
     assert draws.std() == pytest.approx(sd, rel=0.05)
 
 
-# --- exchanging data --------------------------------------------------------------------------------------------------
+# --- the density ------------------------------------------------------------------------------------------------------
 
 
-def test_missing_columns_are_filled_with_zeros_in_their_place(conversion_design: Design) -> None:
-    one = replace(
-        conversion_design,
-        numerics=conversion_design.numerics[1:],
-        scalers=conversion_design.scalers[1:],
-        rows=replace(conversion_design.rows, x=conversion_design.rows.x[:, 1:], raw=conversion_design.rows.raw[:, 1:]),
-    )
-    data = nuts._fill(one, ("Story_Views", "Swipe_Ups"))
-    whole = nuts.collect_data(conversion_design, code_design(conversion_design))
-    assert set(data) == set(whole)
-    assert (data["X"][:, 1] == 0).all()
-    np.testing.assert_array_equal(np.sort(data["X"][:, 2]), np.sort(one.rows.x[:, 0]))
-    np.testing.assert_array_equal(data["slope_prior"][:, 1], whole["slope_prior"][:, 1])
-    assert data["trials"].sum() == 60
-    exact = nuts._fill(conversion_design, conversion_design.numeric_names)
-    for name, values in whole.items():
-        np.testing.assert_array_equal(exact[name], values)
-
-
-def test_a_model_without_numbers_fits_into_one_that_has_them(bought_design: Design) -> None:
-    data = nuts._fill(bought_design, ("Story_Views", "Swipe_Ups"))
-    assert data["X"].shape[1] == 1 + 2 + 2 + 3
-    assert (data["X"][:, 1:3] == 0).all()
-    np.testing.assert_array_equal(data["slope_prior"], [[0, 0], [1, 1]])
-
-
-def test_a_compiled_model_serves_its_own_shape_and_fewer_numbers_only(
-    conversion_design: Design, bought_design: Design
-) -> None:
-    full, bought = nuts._shape_of(conversion_design), nuts._shape_of(bought_design)
-    assert nuts._covers(full, bought)
-    assert nuts._covers(full, full)
-    assert not nuts._covers(bought, full)
-    wider = replace(conversion_design, levels={**conversion_design.levels, "Influencer_Tier": ("a", "b", "c", "d")})
-    assert not nuts._covers(full, nuts._shape_of(wider))
-    term = conversion_design.factors[0]
-    for changed in (
-        replace(term, scale=1.0, scale_prior=None),
-        replace(term, scale_prior=ScalePrior(family="exponential", parameters=(1.0,))),
-        replace(term, levels="sample"),
-    ):
-        other = replace(conversion_design, factors=(changed, *conversion_design.factors[1:]))
-        assert not nuts._covers(full, nuts._shape_of(other))
-    narrower = replace(term, scale_prior=ScalePrior(family="half_normal", parameters=(0.5,)))
-    same = replace(conversion_design, factors=(narrower, *conversion_design.factors[1:]))
-    assert nuts._shape_of(same) == full, "prior parameters are data"
-
-
-def test_a_model_of_the_very_shape_is_preferred(
-    bought_design: Design, conversion_design: Design, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def stand_in(name: str) -> Any:
-        return SimpleNamespace(with_data=lambda **data: name)
-
-    shapes = {nuts._shape_of(conversion_design): stand_in("full"), nuts._shape_of(bought_design): stand_in("bought")}
-    monkeypatch.setattr(nuts, "_compiled", shapes)
-    assert nuts.compile_design(bought_design) == "bought"
-    assert nuts.compile_design(conversion_design) == "full"
-
-
-def test_compiling_is_told(conversion_design: Design, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nuts, "_compiled", {})
-    monkeypatch.setattr(nuts, "_compile", lambda design: "compiled")
+def test_preparing_is_told(conversion_design: Design) -> None:
     told: list[tuple[str, float]] = []
-    assert nuts.compile_design(conversion_design, lambda text, share: told.append((text, share))) == "compiled"
-    assert told == [("compiling the model", 0.0)]
+    nuts.prepare_density(conversion_design, lambda text, share: told.append((text, share)))
+    assert told == [("preparing the sampler", 0.0)]
+
+
+@pytest.mark.parametrize("word", ["conversion", "prior"])
+def test_a_density_that_is_not_the_models_is_refused(conversion_design: Design, word: str) -> None:
+    """One conversion more, or another prior of the intercept, is noticed."""
+    from influbayes.inference import kernels_gradient as layout
+
+    words = pack_design(conversion_design)
+    nuts.compare_density(conversion_design, words)
+    at = layout.AT_CONVERSIONS if word == "conversion" else layout.AT_NORMAL
+    words[words.view(np.int64)[at]] += 1e-4
+    with pytest.raises(SamplingFailed, match=r"^The sampler's density is not that of the PyMC model\."):
+        nuts.compare_density(conversion_design, words)
 
 
 # --- the ladder -------------------------------------------------------------------------------------------------------
@@ -242,7 +201,7 @@ def run_with(behaviour: Callable[[dict[str, Any]], int]) -> tuple[FakeRun, list[
     """A sampler that gives independent draws with as many divergences as `behaviour` says."""
     asked: list[dict[str, Any]] = []
 
-    def run(compiled: Any, design: Design, **settings: Any) -> Any:
+    def run(density: Any, design: Design, **settings: Any) -> Any:
         asked.append({name: settings[name] for name in ("target_accept", "draws", "tune", "seed", "chains")})
         shape = (settings["chains"], settings["draws"])
         diverging = np.zeros(shape)
@@ -254,11 +213,11 @@ def run_with(behaviour: Callable[[dict[str, Any]], int]) -> tuple[FakeRun, list[
 
 def test_each_attempt_is_on_record(conversion_design: Design, monkeypatch: pytest.MonkeyPatch) -> None:
     run, asked = run_with(lambda settings: 3 if settings["target_accept"] < 0.99 else 0)
-    monkeypatch.setattr(nuts, "compile_design", lambda design, progress: None)
+    monkeypatch.setattr(nuts, "prepare_density", lambda design, progress: None)
     monkeypatch.setattr(nuts, "_run", run)
     fit = sample_nuts(conversion_design, draws=500, chains=4, seed=9)
     assert asked == [
-        {"target_accept": 0.95, "draws": 500, "tune": 1000, "seed": 9, "chains": 4},
+        {"target_accept": 0.95, "draws": 500, "tune": 500, "seed": 9, "chains": 4},
         {"target_accept": 0.99, "draws": 2000, "tune": 2000, "seed": 9, "chains": 4},
     ]
     assert [(entry["divergences"], entry["draws"]) for entry in fit.run.rungs] == [(3, 500), (0, 2000)]
@@ -267,7 +226,7 @@ def test_each_attempt_is_on_record(conversion_design: Design, monkeypatch: pytes
 
 def test_divergences_that_stay_are_left_to_the_gate(conversion_design: Design, monkeypatch: pytest.MonkeyPatch) -> None:
     run, asked = run_with(lambda settings: 5)
-    monkeypatch.setattr(nuts, "compile_design", lambda design, progress: None)
+    monkeypatch.setattr(nuts, "prepare_density", lambda design, progress: None)
     monkeypatch.setattr(nuts, "_run", run)
     fit = sample_nuts(conversion_design, draws=500)
     assert len(asked) == 2
@@ -304,7 +263,7 @@ def test_ctrl_c_stops_the_sampler_and_returns_nothing(
     import nutpie
 
     sampler = FakeSampler(TimeoutError(), False, KeyboardInterrupt())
-    monkeypatch.setattr(nuts, "compile_design", lambda design, progress: None)
+    monkeypatch.setattr(nuts, "prepare_density", lambda design, progress: None)
     monkeypatch.setattr(nutpie, "sample", lambda *a, **k: sampler)
     with pytest.raises(Interrupted, match=r"^Stopped while sampling; nothing was written\.$"):
         sample_nuts(conversion_design)
@@ -327,7 +286,7 @@ def test_a_sampler_that_cannot_start_is_said(
     def fail(*arguments: Any, **settings: Any) -> None:
         raise reason
 
-    monkeypatch.setattr(nuts, "compile_design", lambda design, progress: None)
+    monkeypatch.setattr(nuts, "prepare_density", lambda design, progress: None)
     monkeypatch.setattr(nutpie, "sample", fail)
     with pytest.raises(SamplingFailed) as caught:
         sample_nuts(conversion_design)

@@ -1,29 +1,36 @@
-"""Draws by NUTS: the PyMC model sampled by nutpie. The reference engine; works for every specification.
+"""Draws by NUTS: the PyMC model's density, worked out by a loop of our own, sampled by nutpie. The reference engine.
 
-A model is compiled once for its shape and given other data for refits. Attempts climb a short ladder (`rungs`): more
-draws where the effective sample size falls short, smaller steps where there are divergences. Nothing is judged here.
+The PyMC model says what the model is: before every run density and gradient are compared with its own, and a run whose
+density differs is refused. Works for every specification, takes nothing from the exact engine. Attempts climb a short
+ladder (`rungs`): more draws and a longer warm-up where the effective sample size falls short, smaller steps where there
+are divergences. Nothing is judged here.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from influbayes.errors import Interrupted, SamplingFailed
-from influbayes.hierarchy.coding import code_design, coords_of
-from influbayes.hierarchy.design import Design, FloatArray, Scaler
-from influbayes.hierarchy.model import build_model, collect_data, sampled_names
+from influbayes.hierarchy.design import Design, FloatArray
+from influbayes.hierarchy.model import evaluate_model
 from influbayes.hierarchy.posterior import EngineRun, Fit
 from influbayes.inference.convergence import find_worst_convergence
+from influbayes.inference.packing import make_starts, name_draws, pack_design
 
 Progress = Callable[[str, float], None]
 
-TUNE = 1000
+TUNE = 500
+"""Steps of a first attempt's warm-up; later attempts take twice and four times as many."""
 STATISTICS = ("diverging", "energy", "maxdepth_reached", "logp", "n_steps")
+POINT = "point"
+COMPARED = 2
+"""Points at which the density is compared with the PyMC model's before every run."""
+TOLERANCE = 1e-8
 _POLL_SECONDS = 0.02
 
 
@@ -57,8 +64,7 @@ def sample_nuts(
         Draws per chain and number of chains asked for. An attempt may keep four times the draws; `Fit.run.draws`
         says.
     seed : int
-        Same seed, table and versions give the same draws, whatever the number of cores. Where an earlier fit of this
-        process left a model with more numeric terms, that one is used: the same posterior, other draws.
+        Same seed, table and versions give the same draws, whatever the number of cores and whatever was fitted before.
     progress : callable, optional
         Called with a text and the share done (0 to 1).
 
@@ -69,16 +75,16 @@ def sample_nuts(
     Raises
     ------
     SamplingFailed
-        No chain could be started.
+        No chain could be started, or the density is not the PyMC model's.
     Interrupted
         Ctrl-C; nothing is returned.
     """
     start = time.perf_counter()
     rungs: list[Rung] = []
     settings: dict[str, Any] = {"target_accept": 0.95, "draws": draws, "tune": TUNE}
-    compiled = compile_design(design, progress)
+    density = prepare_density(design, progress)
     while True:
-        fit_draws, statistics = _run(compiled, design, chains=chains, seed=seed, progress=progress, **settings)
+        fit_draws, statistics = _run(density, design, chains=chains, seed=seed, progress=progress, **settings)
         rungs.append(_describe(fit_draws, statistics, **settings))
         higher = _climb(rungs, draws)
         if higher is None:
@@ -101,105 +107,74 @@ def _climb(rungs: list[Rung], draws: int) -> dict[str, Any] | None:
     """Return the settings of the next attempt, or None where there is nothing left to try or nothing to mend."""
     last, small_steps = rungs[-1], any(rung.target_accept > 0.95 for rung in rungs)
     if last.divergences and not small_steps:
-        return {"target_accept": 0.99, "draws": 4 * draws, "tune": 2 * TUNE}
+        return {"target_accept": 0.99, "draws": 4 * draws, "tune": 4 * TUNE}
     if last.is_short and last.draws == draws:
-        return {"target_accept": last.target_accept, "draws": 4 * draws, "tune": TUNE}
+        return {"target_accept": last.target_accept, "draws": 4 * draws, "tune": 2 * TUNE}
     return None
 
 
-# --- compiling -------------------------------------------------------------------------------------------------------
+# --- the density ------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """What a compiled model is good for: numeric terms, factors with their numbers of levels, prior families."""
+def prepare_density(design: Design, progress: Progress | None = None) -> Any:
+    """Return what nutpie samples from: the design's density as machine code, compared with the PyMC model's own.
 
-    numerics: tuple[str, ...]
-    rest: tuple[Any, ...]
-
-
-_compiled: dict[Shape, Any] = {}
-
-
-def compile_design(design: Design, progress: Progress | None = None) -> Any:
-    """Return a nutpie model holding the data of `design`; compiled once a shape within this process.
-
-    A model compiled with more numeric terms serves as well: their columns are filled with zeros, which leaves the
-    posterior of everything else as it is, and their draws are dropped.
+    Raises
+    ------
+    SamplingFailed
+        Density or gradient differ from those of the PyMC model, which says what the model is.
     """
-    shape = _shape_of(design)
-    holder = shape if shape in _compiled else next((known for known in _compiled if _covers(known, shape)), None)
-    if holder is None:
-        _tell(progress, "compiling the model", 0.0)
-        _compiled[shape] = _compile(design)
-        return _compiled[shape]
-    return _compiled[holder].with_data(**_fill(design, holder.numerics))
+    from influbayes.inference.kernels_gradient import compile_callbacks
+
+    _tell(progress, "preparing the sampler", 0.0)
+    words, start = pack_design(design), make_starts(design)
+    compare_density(design, words)
+    return _wrap(words, compile_callbacks(), start)
 
 
-def _shape_of(design: Design) -> Shape:
-    factors = tuple(
-        (term.column, term.levels, len(design.levels[term.column]), term.scale_prior and term.scale_prior.family)
-        for term in design.factors
+def compare_density(design: Design, words: FloatArray) -> None:
+    """Refuse a packed design whose density or gradient are not the PyMC model's at points around the prior's centre."""
+    from influbayes.inference.kernels_gradient import evaluate_point
+
+    points = np.array([make_starts(design)(seed) for seed in range(COMPARED)])
+    values, gradients = evaluate_model(design, points)
+    for point, value, gradient in zip(points, values, gradients, strict=True):
+        ours = np.empty(len(point))
+        found = evaluate_point(words, words.view(np.int64), point, ours)
+        close = np.isclose(found, value, rtol=TOLERANCE, atol=TOLERANCE)
+        if not close or not np.allclose(ours, gradient, rtol=TOLERANCE, atol=TOLERANCE * np.abs(gradient).max()):
+            raise SamplingFailed("The sampler's density is not that of the PyMC model. Please report this.")
+
+
+def _wrap(words: FloatArray, callbacks: tuple[Any, Any], start: Callable[[int], FloatArray]) -> Any:
+    """Return nutpie's own kind of compiled model around our callbacks; what it keeps of a draw is the point."""
+    from nutpie.compile_pymc import CompiledPyMCModel
+
+    size = len(start(0))
+    density, keep = callbacks
+    return CompiledPyMCModel(
+        dims={},
+        compiled_logp_func=density,
+        compiled_expand_func=keep,
+        initial_point_func=start,
+        shared_data={},
+        shared_var_keys={},
+        user_data=words,
+        n_expanded=size,
+        shape_info=([POINT], [slice(0, size)], [(size,)]),
+        logp_func=None,
+        expand_func=None,
+        _n_dim=size,
+        _shapes={POINT: (size,)},
+        _coords={},
     )
-    pairs = tuple((pair.of, pair.scale_prior and pair.scale_prior.family) for pair in design.interactions)
-    return Shape(design.numeric_names, (factors, pairs))
-
-
-def _covers(known: Shape, wanted: Shape) -> bool:
-    return known.rest == wanted.rest and set(known.numerics) >= set(wanted.numerics)
-
-
-def _fill(design: Design, numerics: tuple[str, ...]) -> dict[str, Any]:
-    """Return the data of `design` for a model with `numerics`, zeros in the columns the design does not have."""
-    present = {name: k for k, name in enumerate(design.numeric_names)}
-    if tuple(present) == numerics:
-        return collect_data(design, code_design(design))
-    terms = {term.column: term for term in design.numerics}
-    missing = [name for name in numerics if name not in present]
-    template = next(iter(terms.values()), None)
-    filler = [replace(template, column=name) if template else _standard_term(name) for name in missing]
-    padded = replace(
-        design,
-        numerics=tuple(terms.get(name) or filler[missing.index(name)] for name in numerics),
-        scalers=tuple(design.scalers[present[n]] if n in present else _no_scaler() for n in numerics),
-        rows=replace(
-            design.rows,
-            x=_pad(design.rows.x, present, numerics),
-            raw=_pad(design.rows.raw, present, numerics),
-        ),
-    )
-    return collect_data(padded, code_design(padded))
-
-
-def _pad(columns: FloatArray, present: Mapping[str, int], numerics: tuple[str, ...]) -> FloatArray:
-    zeros = np.zeros(len(columns))
-    return np.column_stack([columns[:, present[name]] if name in present else zeros for name in numerics])
-
-
-def _no_scaler() -> Scaler:
-    return Scaler(transform="none", centre=0.0, scale=1.0)
-
-
-def _standard_term(name: str) -> Any:
-    from influbayes.hierarchy.spec import NormalPrior, NumericTerm
-
-    return NumericTerm(column=name, transform="none", prior=NormalPrior(mean=0.0, sd=1.0))
-
-
-def _compile(design: Design) -> Any:
-    """Build and compile; `fastmath` off, else a cold and a warm cache give different draws."""
-    import nutpie
-    import pytensor
-
-    with pytensor.config.change_flags(numba__fastmath=False):
-        return nutpie.compile_pymc_model(build_model(design), var_names=list(sampled_names(design)), backend="numba")
 
 
 # --- running ---------------------------------------------------------------------------------------------------------
 
 
 def _run(
-    compiled: Any,
+    density: Any,
     design: Design,
     *,
     chains: int,
@@ -214,7 +189,7 @@ def _run(
 
     try:
         sampler = nutpie.sample(
-            compiled,
+            density,
             draws=draws,
             tune=tune,
             chains=chains,
@@ -231,18 +206,9 @@ def _run(
     except (RuntimeError, ValueError) as reason:
         raise SamplingFailed(f"The sampler could not start: {reason}") from reason
     posterior, statistics = tree["posterior"], tree["sample_stats"]
-    names = list(coords_of(design).get("numeric", ()))
-    return _pick_draws(posterior, design, names), {
+    return name_draws(design, np.asarray(posterior[POINT].values, dtype=np.float64)), {
         name: np.asarray(statistics[name].values, dtype=np.float64) for name in STATISTICS if name in statistics
     }
-
-
-def _pick_draws(posterior: Any, design: Design, numerics: list[str]) -> dict[str, FloatArray]:
-    picked = {}
-    for name in sampled_names(design):
-        values = posterior[name].sel(numeric=numerics) if name == "slope" else posterior[name]
-        picked[name] = np.ascontiguousarray(values.values, dtype=np.float64)
-    return picked
 
 
 def _wait(sampler: Any) -> None:
