@@ -111,16 +111,13 @@ def analyse_posts(
     designs = build_designs(posts, spec)
     beside = ahead or begin_nothing()
     beside.begin_regressions(designs, posts, prob=chosen.prob)
-    for design in designs[1:]:
-        beside.begin_fit(design, lambda later: _fit_ahead(later, chosen))
-    questions: list[QuestionResult] = []
-    for design in designs:
-        fit = beside.take_fit(design)
-        questions.append(answer_question(design, posts, settings=chosen, progress=progress, fit=fit))
-        beside.begin_question_plots(questions[-1])
+    beside.begin_fits(designs[1:], lambda later: _fit_ahead(later, chosen))
+    fitted = [_fit_until_sure(design, chosen, progress, beside.take_fit(design)) for design in designs]
+    beside.begin_fit_plots([found[0] for found in fitted])
+    questions = tuple(_answer(*found, posts, settings=chosen, progress=progress) for found in fitted)
     analysis = ConversionAnalysis(
         posts=replace(posts, notices=(*posts.notices, *_merge_notices(designs))),
-        questions=tuple(questions),
+        questions=questions,
         choice=choice or f"The specification {spec.name} was asked for.",
         prob=chosen.prob,
         seed=chosen.seed,
@@ -208,10 +205,22 @@ def split_questions(spec: Specification) -> tuple[tuple[Question, Specification]
 
 
 def answer_question(
-    design: Design, posts: PostsTable, *, settings: Settings, progress: Report | None = None, fit: Fit | None = None
+    design: Design, posts: PostsTable, *, settings: Settings, progress: Report | None = None
 ) -> QuestionResult:
-    """Fit one question, unless its `fit` is there, and judge it: estimates, claims, predictive checks, sensitivity."""
-    fit, claims, probabilities = _fit_until_sure(design, settings, progress, fit)
+    """Fit one question and judge it: draws, estimates, claims, predictive checks, sensitivity."""
+    return _answer(*_fit_until_sure(design, settings, progress), posts, settings=settings, progress=progress)
+
+
+def _answer(
+    fit: Fit,
+    claims: tuple[Claim, ...],
+    probabilities: dict[str, Probability],
+    posts: PostsTable,
+    *,
+    settings: Settings,
+    progress: Report | None,
+) -> QuestionResult:
+    design = fit.design
     _tell(progress, "estimating effects")
     averages = average_posts(fit)
     effects = estimate_effects(fit, prob=settings.prob, averages=averages)
@@ -279,7 +288,7 @@ def make_files(
         "results.json": encode_results(results),
         "report.html": render_report(results, images).encode("utf-8"),
         "spec.toml": render_spec(analysis.questions[0].fit.design.specification).encode("utf-8"),
-        **beside.write_posteriors(analysis),
+        **beside.write_posteriors([question.fit for question in analysis.questions]),
         **{f"plots/{name}.png": image for name, image in images.items()},
     }
 

@@ -1,7 +1,7 @@
 """What a conversion study has another core do ahead of its need: regressions, a fit, pictures, files of draws.
 
-Takes designs and answers as soon as they are there; gives what the study needs next, or None where it is to be done
-here. Every result is the same wherever it was made. Without copies (`reporting.copies`) nothing is begun and nothing changes.
+Takes designs, fits and answers as soon as they are there; gives what the study needs next, or None where it is to be
+done here. Every result is the same wherever it was made. Without copies nothing is begun, and nothing changes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from influbayes.inference.likelihood import count_threads, hold_blas
 from influbayes.reporting.copies import NO_COPIES, Copies, Copy, collect_output, open_copies
 from influbayes.reporting.gallery import Gallery, Task
 from influbayes.reporting.parcels import Images, pack_fit, pack_regressions, unpack_fit, unpack_regressions
-from influbayes.reporting.results import ConversionAnalysis, QuestionResult, name_posterior
+from influbayes.reporting.results import ConversionAnalysis, name_posterior
 from influbayes.tables.posts import PostsTable
 
 
@@ -39,44 +39,48 @@ class Ahead:
         """Begin the regressions beside the model, which need no draws."""
         if self.copies.allowed:
             self._regressions = self.copies.start(lambda: pack_regressions(_fit_all(designs, posts, prob)))
-            import influbayes.reporting.plots  # noqa: F401 (once, here, instead of in every copy that draws)
 
     def take_regressions(self) -> dict[str, Frequentist] | None:
         """Return the regressions of each question, or None where they are to be fitted here."""
         data = collect_output(self._regressions)
         return None if data is None else unpack_regressions(data)
 
-    def begin_fit(self, design: Design, fit: Callable[[Design], Fit | None]) -> None:
-        """Begin to fit a design that is answered later; `fit` may find that it cannot."""
-        self._fits[design.question] = self.copies.start(_prepare_fit(design, fit))
+    def begin_fits(self, designs: Sequence[Design], fit: Callable[[Design], Fit | None]) -> None:
+        """Begin to fit designs that come later; `fit` may find that it cannot."""
+        if self.copies.allowed and designs:
+            # Once, here, instead of in every copy that needs them.
+            import influbayes.inference.kernels
+            import influbayes.reporting.plots  # noqa: F401
+        for design in designs:
+            self._fits[design.question] = self.copies.start(_prepare_fit(design, fit))
 
     def take_fit(self, design: Design) -> Fit | None:
         """Return the fit of a design that was begun, or None where it is to be fitted here."""
         data = collect_output(self._fits.get(design.question))
         return None if not data else unpack_fit(data, design)
 
-    def begin_question_plots(self, part: QuestionResult) -> None:
-        """Begin the pictures of one answered question."""
+    def begin_fit_plots(self, fits: Sequence[Fit]) -> None:
+        """Begin the pictures that show fits, and the files of their draws."""
         if self.copies.allowed:
-            from influbayes.reporting.plots import list_question_plots
+            from influbayes.reporting.plots import list_fit_plots
 
-            self.gallery.begin(list_question_plots(part))
+            self.gallery.begin({name: task for fit in fits for name, task in list_fit_plots(fit).items()})
+            if self.folder is not None:
+                self._saving = self.copies.start(_prepare_saving(fits, self.folder))
 
     def begin_answer_plots(self, analysis: ConversionAnalysis) -> None:
-        """Begin the pictures that need the answers to all questions, and the files of draws."""
+        """Begin the pictures that show answers to the questions."""
         if self.copies.allowed:
             from influbayes.reporting.plots import list_answer_plots
 
             self.gallery.begin(list_answer_plots(analysis))
-            if self.folder is not None:
-                self._saving = self.copies.start(_prepare_saving(analysis, self.folder))
 
     def finish_plots(self, tasks: Mapping[str, Task]) -> Images:
         """Return all pictures; what nobody has begun is shared with one more copy."""
         self.gallery.begin({name: task for name, task in tasks.items() if not self.gallery.has_begun(name)})
         return self.gallery.finish(tasks)
 
-    def write_posteriors(self, analysis: ConversionAnalysis) -> dict[str, Callable[[Path], None]]:
+    def write_posteriors(self, fits: Sequence[Fit]) -> dict[str, Callable[[Path], None]]:
         """Return name of a file of draws -> what makes it at a path, or finds it made there already."""
         saved: list[bool] = []
 
@@ -88,7 +92,7 @@ class Ahead:
             path.unlink(missing_ok=True)  # what a copy began that did not get to its end
             save_fit(fit, path)
 
-        return {name: partial(write, fit=fit) for name, fit in _name_fits(analysis).items()}
+        return {name: partial(write, fit=fit) for name, fit in _name_fits(fits).items()}
 
 
 @contextmanager
@@ -127,14 +131,13 @@ def _prepare_fit(design: Design, fit: Callable[[Design], Fit | None]) -> Callabl
     return work
 
 
-def _name_fits(analysis: ConversionAnalysis) -> dict[str, Fit]:
-    alone = len(analysis.questions) == 1
-    return {name_posterior(part.fit.design.question, alone=alone): part.fit for part in analysis.questions}
+def _name_fits(fits: Sequence[Fit]) -> dict[str, Fit]:
+    return {name_posterior(fit.design.question, alone=len(fits) == 1): fit for fit in fits}
 
 
-def _prepare_saving(analysis: ConversionAnalysis, folder: Path) -> Callable[[], bytes]:
+def _prepare_saving(fits: Sequence[Fit], folder: Path) -> Callable[[], bytes]:
     def work() -> bytes:
-        for name, fit in _name_fits(analysis).items():
+        for name, fit in _name_fits(fits).items():
             save_fit(fit, folder / name)
         return b""
 

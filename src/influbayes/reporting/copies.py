@@ -169,6 +169,7 @@ def _fall_silent() -> None:
     nowhere = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1, 2):
         os.dup2(nowhere, number)
+    sys.stdout = sys.stderr = open(nowhere, "w", closefd=False)  # noqa: SIM115 (open as long as the copy lives)
 
 
 def _write(output: int, data: bytes) -> None:

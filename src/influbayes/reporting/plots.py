@@ -7,12 +7,14 @@ only its chains are shown. Matplotlib's objects only; the user's settings of mat
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from io import BytesIO
 from typing import Any
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from influbayes.hierarchy.posterior import Fit
 from influbayes.reporting.gallery import Task
 from influbayes.reporting.plots_checks import draw_calibration, draw_chains, draw_checks, draw_priors
 from influbayes.reporting.plots_contrasts import draw_contrasts, draw_forest, order_questions
@@ -51,39 +53,50 @@ def draw_plots(results: Mapping[str, Any], analysis: ConversionAnalysis) -> dict
 
 def list_plots(results: Mapping[str, Any], analysis: ConversionAnalysis) -> dict[str, Task]:
     """Return the tasks that draw the pictures of a study, in the order of the report; none draws what is withheld."""
-    parts = {name: task for part in order_questions(analysis) for name, task in list_question_plots(part).items()}
+    fits = [part.fit for part in order_questions(analysis)]
+    shown = {name: task for fit in fits for name, task in list_fit_plots(fit).items()}
     if results["status"] == "withheld":
-        return {name: task for name, task in parts.items() if name.startswith("chains_")}
-    answers = list_answer_plots(analysis) | {
-        "contrasts": lambda: {"contrasts": draw_contrasts(analysis, find_withheld_claims(results))},
-        "maps": lambda: _draw_maps(analysis, results),
-        "decisions": lambda: draw_decisions(results),
-        "levels": lambda: {"levels": draw_levels(analysis, results)},
-        "creators": lambda: {"creators": draw_creators(analysis, results)},
-    }
-    return {name: answers[name] for name in _ORDER} | parts
+        return {name: task for name, task in shown.items() if name.startswith("chains_")}
+    tasks = shown | list_answer_plots(analysis) | _list_result_plots(results, analysis)
+    evidence = [f"{kind}_{fit.design.question}" for fit in fits for kind in ("checks", "priors", "chains")]
+    return {name: tasks[name] for name in (*_ORDER, *evidence)}
 
 
 _ORDER = ("contrasts", "forest", "maps", "decisions", "levels", "creators", "curves", "calibration")
 
 
-def list_answer_plots(analysis: ConversionAnalysis) -> dict[str, Task]:
-    """Return the tasks that need the answers to all questions, but no results yet."""
+def list_fit_plots(fit: Fit) -> dict[str, Task]:
+    """Return the tasks that show the fit of one question."""
+    name = fit.design.question
     return {
+        f"chains_{name}": lambda: {f"chains_{name}": draw_chains(fit)},
+        f"priors_{name}": lambda: {f"priors_{name}": draw_priors(fit)},
+    }
+
+
+def list_answer_plots(analysis: ConversionAnalysis) -> dict[str, Task]:
+    """Return the tasks that show the answers to the questions, but no results."""
+    checks = {f"checks_{part.fit.design.question}": partial(_draw_checks, part) for part in order_questions(analysis)}
+    return {
+        **checks,
         "forest": lambda: {"forest": draw_forest(analysis)},
         "curves": lambda: {"curves": draw_curves(analysis)},
         "calibration": lambda: {"calibration": draw_calibration(analysis)},
     }
 
 
-def list_question_plots(part: QuestionResult) -> dict[str, Task]:
-    """Return the tasks that need the answer to one question alone."""
-    name = part.fit.design.question
+def _list_result_plots(results: Mapping[str, Any], analysis: ConversionAnalysis) -> dict[str, Task]:
     return {
-        f"checks_{name}": lambda: {f"checks_{name}": draw_checks(part)},
-        f"priors_{name}": lambda: {f"priors_{name}": draw_priors(part)},
-        f"chains_{name}": lambda: {f"chains_{name}": draw_chains(part)},
+        "contrasts": lambda: {"contrasts": draw_contrasts(analysis, find_withheld_claims(results))},
+        "maps": lambda: _draw_maps(analysis, results),
+        "decisions": lambda: draw_decisions(results),
+        "levels": lambda: {"levels": draw_levels(analysis, results)},
+        "creators": lambda: {"creators": draw_creators(analysis, results)},
     }
+
+
+def _draw_checks(part: QuestionResult) -> dict[str, Figure | None]:
+    return {f"checks_{part.fit.design.question}": draw_checks(part)}
 
 
 def _draw_maps(analysis: ConversionAnalysis, results: Mapping[str, Any]) -> dict[str, Figure]:
