@@ -128,6 +128,7 @@ def _analyse(
         find_quick_refit,
         make_files,
     )
+    from influbayes.reporting.ahead import work_ahead
     from influbayes.reporting.results import collect_results, list_facts
     from influbayes.reporting.run_folder import publish_run, reserve_run
     from influbayes.tables.query import redact_secrets
@@ -146,13 +147,18 @@ def _analyse(
     )
     name = Path(posts.file).stem or "run"
     needed = _BYTES_A_NUMBER * arguments.draws * arguments.chains * 200
-    with reserve_run(arguments.out, name=name, overwrite=arguments.overwrite, needed_bytes=needed) as place:
-        analysis = analyse_posts(posts, spec, choice=choice, settings=settings, command=shown, progress=progress)
+    with (
+        reserve_run(arguments.out, name=name, overwrite=arguments.overwrite, needed_bytes=needed) as place,
+        work_ahead(place.temporary) as ahead,
+    ):
+        analysis = analyse_posts(
+            posts, spec, choice=choice, settings=settings, command=shown, progress=progress, ahead=ahead
+        )
         progress("comparing what can be bought", 0.0)
-        analysis = add_choices(analysis, request, refit=find_quick_refit(analysis, settings))
+        analysis = add_choices(analysis, request, refit=find_quick_refit(analysis, settings), ahead=ahead)
         progress("writing the report", 0.0)
         results = collect_results(analysis, mermaid=draw_model(analysis), created=_now())
-        return results, publish_run(place, make_files(analysis, results), facts=list_facts(results))
+        return results, publish_run(place, make_files(analysis, results, ahead=ahead), facts=list_facts(results))
 
 
 def _read(

@@ -27,7 +27,7 @@ from influbayes.gate.adequacy import judge_loo, judge_predictions
 from influbayes.gate.checks import Diagnostic
 from influbayes.gate.wording import judge_probability
 from influbayes.hierarchy.design import Design, build_design
-from influbayes.hierarchy.posterior import Fit, save_fit
+from influbayes.hierarchy.posterior import Fit
 from influbayes.hierarchy.spec import (
     Question,
     Specification,
@@ -35,15 +35,15 @@ from influbayes.hierarchy.spec import (
     has_after_purchase,
     leave_out_after_purchase,
 )
-from influbayes.inference.engine import check_settings, fit_model
+from influbayes.inference.engine import check_settings, fit_certified, fit_model
 from influbayes.judging import diagnose, is_unreliable, judge_priors, judge_table
+from influbayes.reporting.ahead import Ahead, begin_nothing
 from influbayes.reporting.results import (
     ConversionAnalysis,
     QuestionResult,
     collect_results,
     encode_results,
     list_facts,
-    name_posterior,
 )
 from influbayes.tables.posts import PostsTable
 
@@ -69,6 +69,7 @@ def analyse_posts(
     settings: Settings | None = None,
     command: str = "",
     progress: Report | None = None,
+    ahead: Ahead | None = None,
 ) -> ConversionAnalysis:
     """Answer the conversion study's questions from a table of posts.
 
@@ -86,6 +87,8 @@ def analyse_posts(
         What the user typed, for the provenance.
     progress : callable, optional
         Called with a text and the share done (0 to 1).
+    ahead : Ahead, optional
+        Begins on other cores what the report will need; by default nothing.
 
     Returns
     -------
@@ -106,8 +109,13 @@ def analyse_posts(
     if spec is None:
         spec, choice = choose_spec(posts)
     designs = build_designs(posts, spec)
-    questions = tuple(answer_question(design, posts, settings=chosen, progress=progress) for design in designs)
-    return ConversionAnalysis(
+    beside = ahead or begin_nothing()
+    beside.begin_regressions(designs, posts, prob=chosen.prob)
+    beside.begin_fits(designs[1:], lambda later: _fit_ahead(later, chosen))
+    fitted = [_fit_until_sure(design, chosen, progress, beside.take_fit(design)) for design in designs]
+    beside.begin_fit_plots([found[0] for found in fitted])
+    questions = tuple(_answer(*found, posts, settings=chosen, progress=progress) for found in fitted)
+    analysis = ConversionAnalysis(
         posts=replace(posts, notices=(*posts.notices, *_merge_notices(designs))),
         questions=questions,
         choice=choice or f"The specification {spec.name} was asked for.",
@@ -115,6 +123,8 @@ def analyse_posts(
         seed=chosen.seed,
         command=command,
     )
+    beside.begin_answer_plots(analysis)
+    return analysis
 
 
 def build_designs(posts: PostsTable, spec: Specification) -> tuple[Design, ...]:
@@ -127,6 +137,7 @@ def add_choices(
     request: Request | None = None,
     *,
     refit: Callable[[Design], Fit] | None = None,
+    ahead: Ahead | None = None,
 ) -> ConversionAnalysis:
     """Return the analysis with what can be chosen from it: premium, information, regressions beside the model.
 
@@ -155,6 +166,7 @@ def add_choices(
         without_creators=plain,
         comparison=scores,
         cross_validated=exact,
+        regressions=None if ahead is None else ahead.take_regressions(),
     )
     return replace(analysis, choices=choices)
 
@@ -201,7 +213,19 @@ def answer_question(
     design: Design, posts: PostsTable, *, settings: Settings, progress: Report | None = None
 ) -> QuestionResult:
     """Fit one question and judge it: draws, estimates, claims, predictive checks, sensitivity."""
-    fit, claims, probabilities = _fit_until_sure(design, settings, progress)
+    return _answer(*_fit_until_sure(design, settings, progress), posts, settings=settings, progress=progress)
+
+
+def _answer(
+    fit: Fit,
+    claims: tuple[Claim, ...],
+    probabilities: dict[str, Probability],
+    posts: PostsTable,
+    *,
+    settings: Settings,
+    progress: Report | None,
+) -> QuestionResult:
+    design = fit.design
     _tell(progress, "estimating effects")
     averages = average_posts(fit)
     effects = estimate_effects(fit, prob=settings.prob, averages=averages)
@@ -255,22 +279,21 @@ def write_report(analysis: ConversionAnalysis, out: str | Path, *, overwrite: bo
         return publish_run(place, make_files(analysis, results), facts=list_facts(results))
 
 
-def make_files(analysis: ConversionAnalysis, results: Mapping[str, Any]) -> dict[str, Any]:
+def make_files(
+    analysis: ConversionAnalysis, results: Mapping[str, Any], *, ahead: Ahead | None = None
+) -> dict[str, Any]:
     """Return the files of a run folder: name -> bytes, or a function that writes to a path."""
     from influbayes.hierarchy.spec import render_spec
     from influbayes.reporting.html import render_report
-    from influbayes.reporting.plots import draw_plots, save_figure
+    from influbayes.reporting.plots import list_plots
 
-    images = {name: save_figure(figure) for name, figure in draw_plots(results, analysis).items()}
-    alone = len(analysis.questions) == 1
-    posteriors = {
-        name_posterior(q.fit.design.question, alone=alone): _write_posterior(q.fit) for q in analysis.questions
-    }
+    beside = ahead or begin_nothing()
+    images = beside.finish_plots(list_plots(results, analysis))
     return {
         "results.json": encode_results(results),
         "report.html": render_report(results, images).encode("utf-8"),
         "spec.toml": render_spec(analysis.questions[0].fit.design.specification).encode("utf-8"),
-        **posteriors,
+        **beside.write_posteriors([question.fit for question in analysis.questions]),
         **{f"plots/{name}.png": image for name, image in images.items()},
     }
 
@@ -286,7 +309,7 @@ def draw_model(analysis: ConversionAnalysis) -> str | None:
 
 
 def _fit_until_sure(
-    design: Design, settings: Settings, progress: Report | None
+    design: Design, settings: Settings, progress: Report | None, first: Fit | None = None
 ) -> tuple[Fit, tuple[Claim, ...], dict[str, Probability]]:
     """Fit; where the draws cannot word a comparison of levels, fit once more with four times the draws.
 
@@ -294,9 +317,10 @@ def _fit_until_sure(
     """
     draws = settings.draws
     while True:
-        fit = fit_model(
+        fit = first or fit_model(
             design, engine=settings.engine, draws=draws, chains=settings.chains, seed=settings.seed, progress=progress
         )
+        first = None
         claims = make_claims(fit)
         probabilities = {claim.id: estimate_probability(claim.margin) for claim in claims}
         compared = [claim.id for claim in claims if claim.kind == "beats"]
@@ -304,6 +328,12 @@ def _fit_until_sure(
         if fit.run.draws > settings.draws or all(verdict.status == "pass" for verdict in verdicts):
             return fit, claims, probabilities
         draws = 4 * settings.draws
+
+
+def _fit_ahead(design: Design, settings: Settings) -> Fit | None:
+    return fit_certified(
+        design, engine=settings.engine, draws=settings.draws, chains=settings.chains, seed=settings.seed
+    )
 
 
 def _judge_priors(averages: Averages, settings: Settings) -> tuple[Diagnostic, ...]:
@@ -324,10 +354,6 @@ def _list_creators(posts: PostsTable, design: Design) -> npt.NDArray[Any] | None
     if "Creator_ID" not in posts.frame or "Creator_ID" in design.levels:
         return None
     return posts.frame.set_index("line")["Creator_ID"].reindex(pd.Index(design.lines)).to_numpy()
-
-
-def _write_posterior(fit: Fit) -> Callable[[Path], None]:
-    return lambda path: save_fit(fit, path)
 
 
 def _tell(progress: Report | None, text: str) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from influbayes.decisions.study import _fit_regressions, make_choices
+from influbayes.decisions.study import fit_regressions, make_choices
 from influbayes.effects.frequentist import fit_frequentist
 from influbayes.effects.gap import explain_gap
 from influbayes.effects.logit import fit_normal_logit
@@ -111,7 +111,7 @@ def test_the_sixty_seed_posts_are_separated_with_columns_named_and_firth_finite(
     path = SEEDS / "influencer_conversion_data.csv"
     table = read_posts(path)
     design = build_design(table, load_spec("conversion"))
-    found = _fit_regressions(design, table, 0.9)
+    found = fit_regressions(design, table, 0.9)
     assert len(design.rows) == 60
     assert not found.exists
     assert found.separated

@@ -33,10 +33,12 @@ def fake_study(replace: Callable[[object, str, Any], None], results: dict[str, A
         return {**results, "provenance": {**results["provenance"], "seed": state["seed"]}}
 
     replace(pipeline, "analyse_posts", analyse)
-    replace(pipeline, "add_choices", lambda analysis, request=None, *, refit=None: analysis)
+    replace(pipeline, "add_choices", lambda analysis, request=None, **_: analysis)
     replace(pipeline, "find_quick_refit", lambda analysis, settings: None)
     replace(pipeline, "draw_model", lambda analysis: None)
-    replace(pipeline, "make_files", lambda _, found: {"results.json": room.encode_results(found), **state["files"]})
+    replace(
+        pipeline, "make_files", lambda _, found, **__: {"results.json": room.encode_results(found), **state["files"]}
+    )
     replace(room, "collect_results", collect)
     return state
 

@@ -261,8 +261,9 @@ import resource, sys
 from influbayes import fit, pipeline
 from influbayes.reporting.results import encode_results
 pipeline._judge_priors = lambda averages, settings: ()
-pipeline.make_files = lambda analysis, results: {
-    "results.json": encode_results(results)[:1000], "posterior.nc": pipeline._write_posterior(analysis.questions[0].fit)
+pipeline.make_files = lambda analysis, results, ahead: {
+    "results.json": encode_results(results)[:1000],
+    "posterior.nc": ahead.write_posteriors(analysis)["posterior.nc"],
 }
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
 sys.exit(fit.main(sys.argv[2:]))

@@ -99,6 +99,7 @@ def make_choices(
     without_creators: Fit | None = None,
     comparison: tuple[Score, ...] = (),
     cross_validated: tuple[Score, ...] = (),
+    regressions: Mapping[str, Frequentist] | None = None,
 ) -> Choices:
     """Return what can be chosen from the fits of a study.
 
@@ -118,6 +119,8 @@ def make_choices(
         The question as bought fitted without creators; by default their worth is told by the design effect.
     comparison, cross_validated : tuple of Score, optional
         Of the shipped specifications, where they were fitted.
+    regressions : mapping, optional
+        Question -> what `fit_regressions` gives, where they were fitted already.
 
     Raises
     ------
@@ -129,7 +132,9 @@ def make_choices(
     levels, cells, sources, amounts = _gather(bought, posts, asked, seed)
     unit_worths = None if cells is None else find_worths(cells)[1]
     clustered = any(term.levels == "sample" for term in bought.design.factors)
-    compared: dict[str, Frequentist] = {fit.design.question: _fit_regressions(fit.design, posts, prob) for fit in fits}
+    compared: Mapping[str, Frequentist] = regressions or {
+        fit.design.question: fit_regressions(fit.design, posts, prob) for fit in fits
+    }
     return Choices(
         levels=levels,
         cells=cells,
@@ -243,7 +248,8 @@ def find_amounts(
     return None
 
 
-def _fit_regressions(design: Design, posts: PostsTable, prob: float) -> Frequentist:
+def fit_regressions(design: Design, posts: PostsTable, prob: float) -> Frequentist:
+    """Return the regressions of a design, with errors clustered by the creators of the table where it has them."""
     return fit_frequentist(design, prob=prob, creators=_find_creators(posts, design))
 
 

@@ -103,6 +103,17 @@ def fit_model(
     return _name(replace(fit, run=replace(fit.run, rungs=(failed, *fit.run.rungs))), engine, why)
 
 
+def fit_certified(design: Design, *, engine: str, draws: int, chains: int, seed: int) -> Fit | None:
+    """Return what `fit_model` gives where the exact engine certifies itself; None where it would do anything else."""
+    if engine == "nuts":
+        return None
+    fit = fit_model(design, engine="laplace", draws=draws, chains=chains, seed=seed)
+    certificate = fit.run.certificate or {}
+    if not is_certified(certificate):
+        return None
+    return fit if engine == "laplace" else _name(fit, engine, f"certified: {say_certificate(certificate)}")
+
+
 def check_settings(*, engine: str, draws: int, chains: int, seed: int) -> None:
     """Refuse settings that cannot give a trustworthy run, before any time is spent."""
     if engine not in list_engines():

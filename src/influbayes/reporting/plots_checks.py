@@ -213,12 +213,12 @@ def make_scale_density(prior: ScalePrior) -> Density:
     return lambda x: constant * (1 + (x / size) ** 2 / df) ** (-(df + 1) / 2)
 
 
-def draw_chains(part: QuestionResult) -> Figure:
+def draw_chains(fit: Fit) -> Figure:
     """Draw rank plots: each chain's share of draws in twentieths of all draws; level lines mean the chains agree."""
-    parameters = gather_parameters(part.fit)
+    parameters = gather_parameters(fit)
     figure, axes = _lay_out(
         len(parameters),
-        title=f"Do the chains agree? {QUESTION_TITLES[part.fit.design.question]}",
+        title=f"Do the chains agree? {QUESTION_TITLES[fit.design.question]}",
         subtitle="All draws are ranked together. Chains that explore the same ground have lines that stay near 1:\n"
         "as many draws in every twentieth as the others. A slope or a hill means that they disagree.",
     )
@@ -255,12 +255,12 @@ def _draw_ranks(ax: Axes, parameter: Parameter) -> None:
     strip_axes(ax, keep_left=True)
 
 
-def draw_priors(part: QuestionResult) -> Figure:
+def draw_priors(fit: Fit) -> Figure:
     """Draw prior and posterior density of intercept, slopes and scales."""
-    parameters = gather_parameters(part.fit)
+    parameters = gather_parameters(fit)
     figure, axes = _lay_out(
         len(parameters),
-        title=f"What did the posts add? {QUESTION_TITLES[part.fit.design.question]}",
+        title=f"What did the posts add? {QUESTION_TITLES[fit.design.question]}",
         subtitle="Dashed: what was assumed before (prior). Filled: what is known after the posts (posterior).\n"
         "Where both look alike, the posts say little and the answer rests on the prior.",
     )
