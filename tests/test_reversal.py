@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,6 +12,7 @@ import pandas as pd
 import pytest
 from scipy.special import expit
 
+from influbayes.hierarchy.spec import choose_spec, replace_references
 from influbayes.pipeline import Settings, add_choices, analyse_posts, find_quick_refit, make_files
 from influbayes.reporting.decision_words import write_sentences
 from influbayes.reporting.results import collect_results, encode_results
@@ -171,3 +173,39 @@ def test_the_word_over_confident_follows_the_two_probabilities(clustered_study):
 def _is_flipped(decision, text):
     row = next(row for row in decision["rows"] if f"{row['level']} beats {row['reference']}" in text)
     return abs(row["naive"] - 0.5) < abs(row["probability"] - 0.5)
+
+
+# --- another reference ------------------------------------------------------------------------------------------------
+
+
+def test_swapping_the_reference_changes_no_conclusion(reversed_study):
+    """The same posts against Micro instead of Mega: every pair keeps its sentence, every level its rank and rate."""
+    posts = replace(reversed_study.analysis.posts, notices=())
+    spec, _ = choose_spec(posts)
+    spec = replace_references(spec, {"Influencer_Tier": "Micro", "Audience_Region": "US"})
+    turned = collect_results(
+        analyse_posts(posts, spec, settings=SETTINGS), created=reversed_study.results["provenance"]["created"]
+    )
+    before, after = (
+        {
+            (row["question"], row["variable"], frozenset((row["level"], row["reference"]))): (
+                row["text"],
+                row["status"],
+            )
+            for row in results["statements"]
+            if row["kind"] == "beats"
+        }
+        for results in (reversed_study.results, turned)
+    )
+    assert len(before) == 8
+    assert before == after
+    for kind in ("expected_value", "rank", "probability_best"):
+        one, other = (
+            {row["id"]: row["estimate"] for row in results["effects"] if row["estimand"] == kind}
+            for results in (reversed_study.results, turned)
+        )
+        assert one == other
+    best = [
+        find_statement(results, "as_bought/best/Influencer_Tier/Micro") for results in (reversed_study.results, turned)
+    ]
+    assert best[0]["text"] == best[1]["text"]

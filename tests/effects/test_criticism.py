@@ -116,7 +116,9 @@ def test_trials_are_counted():
     trials = np.full(40, 25)
     y = np.random.default_rng(2).binomial(25, 0.4, 40)
     fit = make_fit(y, intercept=logit(0.4), factors=("T",), codes={"T": np.repeat([0, 1], 20)}, trials=trials)
-    for check, part in zip(check_predictions(fit, seed=4), (y[:20], y[20:]), strict=True):
+    *cells, spread = check_predictions(fit, seed=4)
+    assert spread.kind == "row_spread"
+    for check, part in zip(cells, (y[:20], y[20:]), strict=True):
         assert check.observed == part.sum()
         assert check.expected == pytest.approx(200, rel=0.02)
         assert check.raw_rate == pytest.approx(part.sum() / 500)
@@ -166,6 +168,24 @@ def test_creators_in_blocks_give_the_same_spread(monkeypatch):
     blocks = check_predictions(fit, seed=1, creators=creators)[-1]
     assert blocks.observed == pytest.approx(whole.observed, rel=0.05)
     assert blocks.expected == pytest.approx(whole.expected, rel=0.02)
+
+
+def test_rows_of_several_trials_that_differ_too_much_are_overdispersed():
+    """Beta-binomial rows against binomial ones; a table of single trials has no such check."""
+    rng = np.random.default_rng(5)
+    trials = rng.integers(1, 40, 200)
+    plain = rng.binomial(trials, 0.3)
+    spread = rng.binomial(trials, rng.beta(0.3 * 8, 0.7 * 8, 200))
+    good, bad = (
+        check_predictions(make_fit(found, intercept=logit(0.3), trials=trials), seed=1)[-1] for found in (plain, spread)
+    )
+    assert (good.kind, good.subject, good.posts) == ("row_spread", "rows", int((trials > 1).sum()))
+    several = trials[trials > 1]
+    assert good.expected == pytest.approx((several * 0.3 * 0.7).mean(), rel=0.03)
+    assert good.observed == pytest.approx(np.square(plain - 0.3 * trials)[trials > 1].mean(), rel=0.03)
+    assert 0.001 < good.tail < 0.999
+    assert bad.tail > 1 - 1e-6
+    assert "row_spread" not in {check.kind for check in check_predictions(make_fit(plain > 3, intercept=0.0), seed=1)}
 
 
 def test_same_seed_same_numbers():

@@ -72,7 +72,20 @@ def test_creator_spread_names_its_remedy():
     assert "--model conversion_creator" in found[0].meaning
 
 
-@pytest.mark.parametrize("kind", ["cell", "tenth", "creator_spread"])
+def test_overdispersed_rows_are_named_with_the_remedy():
+    (found,) = judge(check("row_spread", "rows", 1.0, observed=5.0, expected=2.0))
+    assert (found.name, found.status, found.consequence) == ("predictive_rows", "fail", "statement_withheld")
+    assert found.meaning == (
+        "Rows of several trials differ more than the model expects (variance 2.5 times the expected), so intervals of "
+        "this model cannot be trusted. Comparisons and steps are withheld; add a column that tells the rows apart, "
+        "such as Creator_ID, and a term for it (--model FILE)."
+    )
+    (passed,) = judge(check("row_spread", "rows", 0.4))
+    assert (passed.status, passed.consequence) == ("pass", "none")
+    assert passed.meaning.endswith("they are not overdispersed.")
+
+
+@pytest.mark.parametrize("kind", ["cell", "tenth", "creator_spread", "row_spread"])
 def test_a_tail_that_is_no_number_fails(kind):
     found = judge(check(kind, "Swipe_Ups:3", math.nan), check(kind, "Swipe_Ups:4"))
     assert found[0].status == "fail"

@@ -114,6 +114,11 @@ def test_creator_spread_withholds_contrasts_of_its_question():
     assert set(list_withheld_claims(found, CLAIMS)) == {"beats", "best"}
 
 
+def test_overdispersed_rows_withhold_comparisons_and_steps():
+    found = (*CLEAN, make("predictive_rows", "fail", "statement_withheld", "rows"))
+    assert {"beats", "best", "step"} <= set(list_withheld_claims(found, CLAIMS))
+
+
 def test_cells_are_withheld_by_question():
     found = (*CLEAN, make("predictive_cell", "fail", "cell_withheld", "Micro:US"))
     assert decide_verdict(found).status == "partly_withheld"

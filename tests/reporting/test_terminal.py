@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from influbayes.reporting.terminal import print_screen, say_open
+from influbayes.reporting.terminal import group_withheld, print_screen, say_open
 
 PATHS = {"folder": "runs/posts", "report": "runs/posts/report.html"}
 
@@ -99,6 +99,18 @@ def test_a_withheld_comparison_shows_no_number_and_its_reason_once(
     find(text, "PARTLY WITHHELD.", "What is withheld, and why - whether Mid beats Mega as bought. The prior decides.")
     row = next(line for line in text.splitlines() if line.startswith("Mid vs Mega"))
     assert row.count("withheld") == 2
+
+
+def test_what_one_check_withholds_is_told_with_its_reason_once() -> None:
+    texts = ["whether a beats b. Too few.", "what c is worth. Prior.", "whether d beats e. Too few.", "odd. Unknown."]
+    assert group_withheld(texts, ["Too few.", "Prior.", ""]) == [
+        "whether a beats b; whether d beats e. Too few.",
+        "what c is worth. Prior.",
+        "odd. Unknown.",
+    ]
+    many = [f"whether {k}. Too few." for k in range(5)]
+    assert group_withheld(many, ["Too few."]) == ["whether 0; whether 1; whether 2; and 2 more. Too few."]
+    assert group_withheld([], ["Too few."]) == []
 
 
 def test_separation_is_told_under_mind(conversion_analysis: Any, judge: Any, make_check: Any) -> None:

@@ -101,9 +101,7 @@ def gather_options(
         The fit holds engagement constant, the variable is unknown, or a fee or value is missing or below 0.
     """
     if fit.design.question != "as_bought":
-        raise UsageError(
-            "Choices are made from the question as bought; with engagement held constant nothing is bought."
-        )
+        raise UsageError("Choices are made from the question as bought; with engagement constant nothing is bought.")
     given = average_posts(fit) if averages is None else averages
     name, labels, rates = _find_rates(given, variable)
     return Options(

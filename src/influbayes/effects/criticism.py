@@ -30,11 +30,12 @@ class PredictiveCheck:
     """Observed conversions of a group of posts against replicated ones.
 
     `kind`: `cell` (subject "Micro:US"), `tenth` (subject "Swipe_Ups:3", tenths 1 to 10 by the raw value),
-    `creator_spread` (subject "Creator_ID": variance of creator totals around their expectation). `tail` is the mid-p
-    position of `observed` among the replicates, 0 to 1. `raw_rate` = conversions / trials of the group.
+    `creator_spread` (subject "Creator_ID": variance of creator totals around their expectation), `row_spread` (the
+    same of single rows of several trials: overdispersion). `tail` is the mid-p position of `observed` among the
+    replicates, 0 to 1. `raw_rate` = conversions / trials of the group.
     """
 
-    kind: Literal["cell", "tenth", "creator_spread"]
+    kind: Literal["cell", "tenth", "creator_spread", "row_spread"]
     subject: str
     posts: int
     observed: float
@@ -99,11 +100,12 @@ def check_predictions(
     tuple of PredictiveCheck
         Each cell of the first two `all` factors that has posts (each level where there is one factor), each tenth of
         every numeric column by raw value (equal values stay together, so there may be fewer), then the spread of
-        creator totals. `tail` counts replicates below plus half of those equal; see `tails` for its ends.
+        creator totals, and of rows where some have several trials (one trial cannot be overdispersed). `tail` counts
+        replicates below plus half of those equal; see `tails` for its ends.
     """
     thinned = thin_fit(fit, PASSES // max(1, len(fit.design.rows)))
     groupings = [*_group_cells(fit.design), *_group_levels(fit.design, by), *_group_tenths(fit.design)]
-    seeds = np.random.SeedSequence(seed).generate_state(2)
+    seeds = np.random.SeedSequence(seed).generate_state(3)
     sums = replicate_sums(thinned, [grouping.codes for grouping in groupings], seed=int(seeds[0]))
     checks = [
         check
@@ -111,7 +113,13 @@ def check_predictions(
         for check in _check_groups(thinned, grouping, replicated, probability)
     ]
     if creators is not None:
-        checks.append(_check_creator_spread(thinned, np.asarray(creators), creator_column, int(seeds[-1]), probability))
+        everyone = np.arange(len(fit.design.rows), dtype=np.int64)
+        spread = _find_spread(thinned, everyone, np.asarray(creators), int(seeds[1]))
+        checks.append(_check_spread("creator_spread", creator_column, *spread, probability))
+    several = np.flatnonzero(fit.design.trials > 1)
+    if len(several) > 1:
+        spread = _find_spread(thinned, several, several, int(seeds[2]))
+        checks.append(_check_spread("row_spread", "rows", *spread, probability))
     return tuple(checks)
 
 
@@ -204,7 +212,7 @@ def _check_groups(fit: Fit, grouping: _Grouping, sums: FloatArray, probability: 
 
 
 def _make_check(
-    kind: Literal["cell", "tenth", "creator_spread"],
+    kind: Literal["cell", "tenth", "creator_spread", "row_spread"],
     subject: str,
     posts: int,
     observed: float,
@@ -229,29 +237,32 @@ def _make_check(
     )
 
 
-def _check_creator_spread(
-    fit: Fit, creators: npt.NDArray[np.generic], column: str, seed: int, probability: float
-) -> PredictiveCheck:
-    """Check the variance of creator totals around their expectation, a few thousand creators at a time."""
-    _, codes = np.unique(creators, return_inverse=True)
+def _find_spread(fit: Fit, rows: IntArray, owners: npt.NDArray[np.generic], seed: int) -> tuple[int, float, FloatArray]:
+    """Return rows, and the variance of their owners' totals around expectation: observed, and (draws,) replicated.
+
+    A few thousand owners at a time.
+    """
+    _, codes = np.unique(owners, return_inverse=True)
     count, draws = int(codes.max()) + 1, fit.draws["intercept"].size
     size = max(1, LARGEST // draws)
     observed, replicated = 0.0, np.zeros(draws)
     for start in range(0, count, size):
-        chosen = np.flatnonzero((codes >= start) & (codes < start + size))
-        rows = take_rows(fit.design.rows, chosen)
-        by = (codes[chosen] - start).astype(np.int64)
-        totals = predictive_draws(fit, rows, by=by, seed=seed + start).reshape(draws, -1)
+        here = np.flatnonzero((codes >= start) & (codes < start + size))
+        chosen, by = rows[here], (codes[here] - start).astype(np.int64)
+        totals = predictive_draws(fit, take_rows(fit.design.rows, chosen), by=by, seed=seed + start).reshape(draws, -1)
         expected = totals.mean(axis=0)
         observed += float(np.square(np.bincount(by, fit.design.conversions[chosen]) - expected).sum())
         replicated += np.square(totals - expected).sum(axis=1)
-    tail = locate_variance(replicated / count, observed / count)
-    return _make_check(
-        "creator_spread",
-        column,
-        len(codes),
-        observed / count,
-        replicated / count,
-        tail=tail,
-        probability=probability,
-    )
+    return len(codes), observed / count, replicated / count
+
+
+def _check_spread(
+    kind: Literal["creator_spread", "row_spread"],
+    subject: str,
+    rows: int,
+    observed: float,
+    replicated: FloatArray,
+    probability: float,
+) -> PredictiveCheck:
+    tail = locate_variance(replicated, observed)
+    return _make_check(kind, subject, rows, observed, replicated, tail=tail, probability=probability)

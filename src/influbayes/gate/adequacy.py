@@ -45,7 +45,8 @@ def judge_predictions(
     tuple of Diagnostic
         `predictive_cell` for each cell (failing: that cell is withheld); `predictive_tenth` for each numeric column,
         judged by its worst tenth (failing: statements about that column are withheld); `predictive_creators` (failing:
-        statements about factors are withheld). `value` is the tail position, `threshold` the smallest distance from 0
+        statements about factors are withheld); `predictive_rows`, overdispersion of rows of several trials (failing:
+        every comparison and step is withheld). `value` is the tail position, `threshold` the smallest distance from 0
         and 1 that passes.
     """
     limit = PREDICTIVE_ALPHA / max(1, len(checks)) / 2.0
@@ -57,6 +58,7 @@ def judge_predictions(
         *(_judge_cell(check, limit, question, subject) for check in checks if check.kind == "cell"),
         *(_judge_tenths(column, group, limit, question, subject) for column, group in tenths.items()),
         *(_judge_creators(check, limit, question, subject) for check in checks if check.kind == "creator_spread"),
+        *(_judge_overdispersion(check, limit, question) for check in checks if check.kind == "row_spread"),
     )
 
 
@@ -217,6 +219,29 @@ def _judge_creators(check: PredictiveCheck, limit: float, question: str, subject
     )
     return _judge(
         "predictive_creators",
+        check.subject,
+        question,
+        "fail",
+        meaning,
+        check.tail,
+        limit,
+        consequence="statement_withheld",
+    )
+
+
+def _judge_overdispersion(check: PredictiveCheck, limit: float, question: str) -> Diagnostic:
+    if _fits(check, limit):
+        meaning = "Rows of several trials differ as much as the model expects: they are not overdispersed."
+        return _judge("predictive_rows", check.subject, question, "pass", meaning, check.tail, limit)
+    side = "less" if check.tail < 0.5 else "more"
+    times = check.observed / check.expected if check.expected > 0 else float("nan")
+    meaning = (
+        f"Rows of several trials differ {side} than the model expects (variance {times:.1f} times the expected), so "
+        "intervals of this model cannot be trusted. Comparisons and steps are withheld; add a column that tells the "
+        "rows apart, such as Creator_ID, and a term for it (--model FILE)."
+    )
+    return _judge(
+        "predictive_rows",
         check.subject,
         question,
         "fail",

@@ -146,4 +146,6 @@ def _withholds(item: Diagnostic, claim: Claim) -> bool:
     if item.name == "predictive_creators":
         # Tier and region belong to the creator: only their contrasts count posts of one creator as separate evidence.
         return claim.kind in ("beats", "best")
+    if item.name == "predictive_rows":
+        return claim.kind in ("beats", "best", "step")
     return item.subject == claim.id

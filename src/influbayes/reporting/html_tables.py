@@ -256,7 +256,7 @@ def table_ranks(results: Row, estimates: Estimates) -> Table | None:
 
 def table_checks(results: Row) -> Table | None:
     """Return observed and expected conversions of every group of posts."""
-    kinds = {"cell": "cell", "tenth": "tenth", "creator_spread": "spread of totals"}
+    kinds = {"cell": "cell", "tenth": "tenth", "creator_spread": "spread of totals", "row_spread": "spread"}
     rows, marks = [], []
     for check in results["checks"]:
         inside = _is_inside(check)

@@ -113,7 +113,7 @@ def _list_withholding(topic: Topic, evidence: Evidence) -> list[Diagnostic]:
         if item.name in names
         and item.consequence in ("statement_withheld", "cell_withheld")
         and topic.question in (None, item.question)
-        and (item.subject in subjects or item.name == "predictive_creators")
+        and (item.subject in subjects or item.name in ("predictive_creators", "predictive_rows"))
     ]
 
 

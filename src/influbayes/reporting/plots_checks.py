@@ -128,7 +128,7 @@ def _group_checks(part: QuestionResult) -> list[tuple[str, list[PredictiveCheck]
     """Return panels: the cells, the tenths of each numeric column, the spread of creators."""
     panels: dict[str, list[PredictiveCheck]] = {}
     for check in part.checks:
-        if check.kind != "creator_spread":
+        if check.kind in ("cell", "tenth"):
             column = check.subject.rpartition(":")[0]
             title = "Cells" if check.kind == "cell" else f"Tenths of {name_column(column)}"
             panels.setdefault(title, []).append(check)

@@ -38,6 +38,7 @@ _VERDICT_STYLES = {"ok": "bold green", "partly_withheld": "bold yellow", "withhe
 _VERDICT_WORDS = {"ok": "CHECKS PASSED", "partly_withheld": "PARTLY WITHHELD", "withheld": "WITHHELD"}
 _MOST_WITHHELD = 6
 _MOST_WARNINGS = 5
+_MOST_TOPICS = 3
 _MOST_REASONS = 4
 _MOST_CONTRASTS = 12
 _MOST_CHOICES = 12
@@ -245,9 +246,27 @@ def _render_withheld(results: Results) -> Iterator[RenderableType]:
     held = [row["text"] for row in results["statements"] if row["status"] == "withheld" and row["kind"] not in kinds]
     if held:
         yield Text("What is withheld, and why", style="bold yellow")
-        lines = [text.removeprefix("Withheld: ") for text in held]
+        meanings = [str(row["meaning"]) for row in results["diagnostics"]]
+        lines = group_withheld([text.removeprefix("Withheld: ") for text in held], meanings)
         yield _list_items(_shorten(lines, _MOST_WITHHELD, "statements"))
         yield Text("")
+
+
+def group_withheld(texts: Sequence[str], meanings: Sequence[str]) -> list[str]:
+    """Return the texts, those that end in the same meaning of a check as one: "this; that; and 3 more. Meaning"."""
+    groups: dict[str, list[str]] = {}
+    for text in texts:
+        reason = next((meaning for meaning in meanings if meaning and text.endswith(f". {meaning}")), "")
+        groups.setdefault(reason or text, []).append(text.removesuffix(f". {reason}") if reason else "")
+    return [_join_topics(topics, reason) for reason, topics in groups.items()]
+
+
+def _join_topics(topics: Sequence[str], reason: str) -> str:
+    if topics == [""]:
+        return reason
+    more = len(topics) - _MOST_TOPICS
+    named = [*topics[:_MOST_TOPICS], *([f"and {more} more"] if more > 0 else [])]
+    return f"{'; '.join(named)}. {reason}"
 
 
 def _render_notes(results: Results) -> Iterator[RenderableType]:
