@@ -40,8 +40,8 @@ help: ## list these targets (default)
 # The tool ends with code 4 when its own checks withhold every conclusion: an answer, so make does not fail on it.
 fit: .venv/.installed ## fit the bundled sample, or POSTS=path; further options of the tool in ARGS="..."
 	@mkdir -p .cache
-	@[ -n "$$(ls -A .cache/pytensor/numba 2>/dev/null)" ] || \
-	  echo "First fit here: compiling the model takes up to a minute. Later fits start in seconds."
+	@[ -n "$$(ls -A .cache/numba 2>/dev/null)" ] || \
+	  echo "First fit here: compiling takes up to a minute. Later fits start in seconds."
 	@touch .cache/fit-started; code=0; \
 	$(VENV_PYTHON) -m influbayes.fit $${POSTS:+"$$POSTS"} $(ARGS) || code=$$?; \
 	find runs -name report.html -newer .cache/fit-started 2>/dev/null | while IFS= read -r report; do \
