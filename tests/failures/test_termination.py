@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -159,3 +161,68 @@ def test_a_worker_that_is_killed_ends_the_calibration_in_words(
         "(--workers).\n",
     )
     assert list(tmp_path.iterdir()) == []
+
+
+# --- copies that work beside a study ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def fitting(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """A fit of the bundled sample in a process group of its own, a copy of it under way."""
+    if sys.platform != "linux" or len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("copies are made on Linux, with two cores")
+    with subprocess.Popen(
+        [sys.executable, "-m", "influbayes.fit", "--quiet", "--out", "run"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**ENVIRONMENT, "OMP_NUM_THREADS": "2"},
+        cwd=tmp_path,
+        process_group=0,
+        preexec_fn=listen_to_ctrl_c,
+    ) as process:
+        wait_for(process.pid, processes=range(2, 9))
+        yield process
+        for left in list_group(process.pid):
+            os.kill(left, signal.SIGKILL)
+
+
+@pytest.mark.parametrize(
+    ("number", "whole_group"), [(signal.SIGTERM, False), (signal.SIGINT, False), (signal.SIGINT, True)]
+)
+def test_no_copy_outlives_an_interrupted_fit(
+    number: int, whole_group: bool, fitting: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    time.sleep(1.0)
+    if whole_group:  # as Ctrl-C on a terminal
+        os.killpg(fitting.pid, number)
+    else:
+        fitting.send_signal(number)
+    _, said = fitting.communicate(timeout=60)
+    assert (fitting.returncode, said) == (130, "influbayes fit: interrupted, nothing written.\n")
+    wait_for(fitting.pid, processes=range(1), seconds=5)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_fit_whose_copies_are_killed_makes_the_same_run(fitting: subprocess.Popen[str], tmp_path: Path) -> None:
+    while fitting.poll() is None:  # whatever a copy was to bring is made by the study itself
+        for pid in list_group(fitting.pid) - {fitting.pid}:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.02)
+    assert fitting.communicate()[1] == ""
+    assert fitting.returncode == 0
+    words = [sys.executable, "-m", "influbayes.fit", "--quiet", "--out", "alone"]
+    subprocess.run(words, env={**ENVIRONMENT, "OMP_NUM_THREADS": "1"}, cwd=tmp_path, check=True)
+    pictures = [{path.name: path.read_bytes() for path in (tmp_path / run / "plots").iterdir()} for run in RUNS]
+    assert pictures[0] == pictures[1]
+    verify_run(tmp_path / "run")
+    found = [json.loads((tmp_path / run / "results.json").read_bytes()) for run in RUNS]
+    for results in found:
+        for part in (results["engine"], *(fit["engine"] for fit in results["fits"])):
+            del part["seconds"]
+        del results["provenance"]["created"], results["provenance"]["command"]
+    assert found[0] == found[1]
+
+
+RUNS = ("run", "alone")

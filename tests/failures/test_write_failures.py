@@ -263,7 +263,7 @@ from influbayes.reporting.results import encode_results
 pipeline._judge_priors = lambda averages, settings: ()
 pipeline.make_files = lambda analysis, results, ahead: {
     "results.json": encode_results(results)[:1000],
-    "posterior.nc": ahead.write_posteriors(analysis)["posterior.nc"],
+    "posterior.nc": ahead.write_posteriors([part.fit for part in analysis.questions])["posterior.nc"],
 }
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
 sys.exit(fit.main(sys.argv[2:]))
