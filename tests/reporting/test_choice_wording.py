@@ -153,7 +153,9 @@ def test_the_screen_tells_the_best_buy_and_what_was_asked_for(conversion_results
     premium = {**make_premium(*LOSING), "rows": [pair]}
     decisions = [premium, make_mix(make_difference("Micro", "Mega", 4.0, 0.97))]
     shown = show({**conversion_results, "decisions": decisions})
-    assert "What to buy - Of all tiers, Micro is the best buy on average" in shown
+    assert (
+        "What to buy - Of all tiers, Micro is the best buy on average, with a net value of −452 per post (prob" in shown
+    )
     assert "no post earns back its fee on average" in shown
     assert "With posts spread as planned (75 % US and 25 % EU)" in shown
     assert "What to buy" not in show({**conversion_results, "decisions": []})
@@ -166,7 +168,13 @@ def test_pairs_are_on_the_screen_only_where_fees_or_values_were_given() -> None:
     premium["rows"] = [pair]
     assert write_key_sentences(premium)[0].startswith("Withheld: what Micro may cost over Mega.")
     premium["inputs"] |= {"fees": "column", "values": None, "unit": "conversions per fee unit"}
-    assert write_key_sentences(premium)[0].startswith("Of all tiers, Micro is the best buy")
+    premium["inputs"]["options"] = [
+        make_option("Mega", 0.0004, fee=900, rate=0.36),
+        make_option("Mid", 0.001, fee=4, rate=1),
+    ]
+    assert write_key_sentences(premium)[0].startswith(
+        "Of all tiers, Mid is the best buy on average, with 1.0 conversions per 1,000 of fees (probability 60 % that"
+    )
 
 
 # --- folds ------------------------------------------------------------------------------------------------------------

@@ -57,7 +57,9 @@ def write_equivalence(decision: Decision) -> list[str]:
     """Return how surely levels are practically equal."""
     bound = decision["inputs"]["threshold"]
     between = f"between {1 / bound:.3g} and {bound:.4g}"
-    return [_write_equal_pair(row, between, decision["inputs"]["question"]) for row in decision["rows"] if row["front"]]
+    added = " It rests on the prior." if decision["inputs"].get("rests_on_prior") else ""
+    question = decision["inputs"]["question"]
+    return [_write_equal_pair(row, between, question) + added for row in decision["rows"] if row["front"]]
 
 
 def _write_equal_pair(row: Mapping[str, Any], between: str, question: str) -> str:

@@ -151,13 +151,21 @@ def _write_best(decision: Decision) -> str:
     levels = name_levels(decision["inputs"]["variable"])
     chance = say_probability(best["probability_best"])
     lost = say_worth(best["regret"], decision)
-    opening = f"Of all {levels}, {best['label']} is the best buy on average (probability {chance} that it is best)."
+    opening = (
+        f"Of all {levels}, {best['label']} is the best buy on average, with {_say_mean(best['mean'], decision)} "
+        f"(probability {chance} that it is best)."
+    )
     if best["regret"] == 0:
         return f"{opening} No draw prefers another, so knowing more would not change the choice."
     return (
         f"{opening} Choosing "
         f"it now loses {lost} {unit} in expectation against knowing every rate; no test is worth more than that."
     )
+
+
+def _say_mean(mean: float, decision: Decision) -> str:
+    said, unit = say_worth(mean, decision), decision["inputs"]["unit"]
+    return f"a net value of {said} per post" if unit == "currency" else f"{said} {_UNITS[unit]}"
 
 
 def _write_losses(decision: Decision) -> list[str]:
