@@ -242,7 +242,7 @@ def _tables_frequentist(decision: Row, results: Row) -> list[Table]:
     theirs = {row["id"]: row for row in results["frequentist"]}
     bases = list(dict.fromkeys(key.rsplit("/", 1)[0] for key in decision["effects"]))
     methods = [name for name in _METHODS if any(key.endswith(f"/{name}") for key in decision["effects"])]
-    hidden = {_name_pair(row) for row in decision["rows"] if row["status"] == "withheld"}
+    hidden = {_name_pair(row) for row in decision["rows"] if row.get("status") == "withheld"}
     rows = []
     for model in sort_rows(results, [mine[base] for base in bases if base in mine]):
         cells = [_write(theirs[f"{model['id']}/{name}"], format_ratio) for name in methods]
@@ -279,7 +279,7 @@ def _table_gaps(decision: Row, name: str) -> Table:
             *(NOTHING if row[part] is None else _write_gap(row[part]) for part in numbers),
         )
         for row in decision["rows"]
-        if row["status"] != "withheld"
+        if row.get("status") != "withheld"
     ]
     return Table(
         id=f"table-{name}-gaps",
