@@ -16,6 +16,7 @@ import pytest
 from influbayes.decisions.study import Request
 from influbayes.pipeline import Settings, add_choices, analyse_posts, find_quick_refit, make_files
 from influbayes.reporting.html import render_report
+from influbayes.reporting.plots_decisions import draw_decisions
 from influbayes.reporting.results import collect_results
 from influbayes.tables.reader import read_posts
 
@@ -125,3 +126,14 @@ def test_the_report_is_made_again_from_results_json(study):
         if name.startswith("plots/")
     }
     assert render_report(study.results, pictures).encode("utf-8") == study.files["report.html"]
+
+
+def test_the_picture_of_the_separated_question_names_the_priors(study):
+    assert "plots/regressions.png" in study.files
+    assert "plots/regressions_engagement_constant.png" in study.files
+    figure = draw_decisions(study.results)["regressions_engagement_constant"]
+    words = " ".join(text.get_text() for text in figure.texts)
+    assert "story views, swipe-ups and tier tell the outcomes apart" in words
+    assert "Gaps are the priors' work, not pooling's." in words
+    assert "Odds ratios, engagement constant, with 90 % intervals" in words
+    assert 'href="#table-regressions-engagement_constant"' in study.files["report.html"].decode()

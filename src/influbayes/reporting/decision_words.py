@@ -251,8 +251,8 @@ def _write_tracking(decision: Decision) -> list[str]:
         below = min(row["missed"]["lower"], row["leaked"]["lower"]) < 0
         known = " Below 0 %, the order is the other way as it is." if below else ""
         sentences.append(
-            f"{row['ahead']} is ahead of {row['behind']} as recorded. The order turns if {_say_share(row['missed'])} of "
-            f"the conversions of {row['behind']} were missed, or if {_say_share(row['leaked'])} of the posts of "
+            f"{row['ahead']} is ahead of {row['behind']} as recorded. The order turns if {_say_share(row['missed'])} "
+            f"of the conversions of {row['behind']} were missed, or if {_say_share(row['leaked'])} of the posts of "
             f"{row['ahead']} without a purchase were credited with one (a code passed on), all else being right.{known}"
         )
     return sentences

@@ -143,11 +143,13 @@ def _table_buys(decision: Row) -> Table:
     worth = "Net value per post" if decision["inputs"]["unit"] == "currency" else "Worth per post"
     worth = worth if money else name_unit(decision).capitalize()
     brings = "Value of a conversion" if money else "Purchases of a conversion"
+    head = ("Level", "Fee", brings, worth, "Probability it is best", "Expected regret")
+    known = [k for k in range(len(head)) if k == 0 or any(row[k] != NOTHING for row in rows)]
     return Table(
         id="table-buys",
         caption=f"Each as a buy of its own, with its {say_mass(decision['inputs']['prob'])}",
-        head=("Level", "Fee", brings, worth, "Probability it is best", "Expected regret"),
-        rows=tuple(rows),
+        head=tuple(head[k] for k in known),
+        rows=tuple(tuple(row[k] for k in known) for row in rows),
         note="Expected regret: what choosing it now loses on average against the best, were every rate known.",
     )
 
