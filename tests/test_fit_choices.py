@@ -60,7 +60,7 @@ def test_nothing_is_practically_equal_and_no_mix_is_planned_unless_asked(no_pict
 def test_threshold_and_mix_reach_the_results(no_pictures: None) -> None:
     found = decide("--threshold", "1.25", "--mix", "US=3,EU=1")
     assert {row["inputs"]["threshold"] for row in found["equivalence"]} == {1.25}
-    assert all("odds ratio between 0.8 and 1.25" in text for row in found["equivalence"] for text in row["sentences"])
+    assert all("odds ratio between 0.8 and 1.25, " in text for row in found["equivalence"] for text in row["sentences"])
     (mix,) = found["planned_mix"]
     assert mix["inputs"]["weights"] == {"US": 0.75, "EU": 0.25}
     assert all("75 % US and 25 % EU" in text for text in mix["sentences"])

@@ -16,6 +16,7 @@ import pytest
 from influbayes.decisions.study import Request
 from influbayes.pipeline import Settings, add_choices, analyse_posts, find_quick_refit, make_files
 from influbayes.reporting.html import render_report
+from influbayes.reporting.plots_decisions import draw_decisions
 from influbayes.reporting.results import collect_results
 from influbayes.tables.reader import read_posts
 
@@ -88,9 +89,17 @@ def test_maximum_likelihood_does_not_exist_and_firth_is_finite(study):
 def test_the_gap_under_separation_is_put_down_to_the_prior_and_never_to_pooling(study):
     part = find_regressions(study.results, HELD)
     assert part["rows"]
+    held = {
+        row["claim"] for row in study.results["statements"] if row["question"] == HELD and row["status"] == "withheld"
+    }
     for row in part["rows"]:
         assert row["method"] == "firth"
         assert row["pooling"] is None
+        claim = f"{HELD}/beats/{row['variable']}/{row['level']}/{row['reference']}"
+        assert (row["status"] == "withheld") == (claim in held)
+        if claim in held:
+            assert row["bayesian"] is row["gap"] is None
+            continue
         assert row["creators"] + row["prior"] == pytest.approx(row["gap"], abs=1e-9)
     for text in part["sentences"][1:]:
         assert text.endswith(("Most of the gap comes from the priors, partial pooling among them.", "They agree."))
@@ -105,7 +114,7 @@ def test_the_size_beside_the_regression_is_the_one_the_effects_table_shows(study
     }
     for question in ("as_bought", HELD):
         for row in find_regressions(study.results, question)["rows"]:
-            if row["level"] is not None:
+            if row["level"] is not None and row["status"] == "stated":
                 same = shown[question, row["variable"], row["level"], row["reference"]]
                 assert row["bayesian"] == pytest.approx(same, rel=1e-6)
 
@@ -117,3 +126,14 @@ def test_the_report_is_made_again_from_results_json(study):
         if name.startswith("plots/")
     }
     assert render_report(study.results, pictures).encode("utf-8") == study.files["report.html"]
+
+
+def test_the_picture_of_the_separated_question_names_the_priors(study):
+    assert "plots/regressions.png" in study.files
+    assert "plots/regressions_engagement_constant.png" in study.files
+    figure = draw_decisions(study.results)["regressions_engagement_constant"]
+    words = " ".join(text.get_text() for text in figure.texts)
+    assert "story views, swipe-ups and tier tell the outcomes apart" in words
+    assert "Gaps are the priors' work, not pooling's." in words
+    assert "Odds ratios, engagement constant, with 90 % intervals" in words
+    assert 'href="#table-regressions-engagement_constant"' in study.files["report.html"].decode()

@@ -65,7 +65,8 @@ def run_plan(arguments: argparse.Namespace) -> int:
         print("influbayes plan: the run did not pass its checks, so nothing is planned from it.", file=sys.stderr)
         return WITHHELD
     options, plan = _make_plan(arguments, results, fit)
-    from influbayes.reporting.decision_tables import describe_plan, print_plan
+    from influbayes.reporting.decision_tables import describe_plan
+    from influbayes.reporting.plan_screen import print_plan
 
     inputs = _list_inputs(arguments, results, options)
     described = describe_plan(plan, inputs={**inputs, "prob": results["provenance"]["prob"]})

@@ -139,6 +139,52 @@ def test_posts_worth_nothing_are_not_listed() -> None:
     assert text == "No 12 more posts of any one kind would change the choice enough to be worth anything."
 
 
+# --- practical equivalence and tracking -------------------------------------------------------------------------------
+
+
+def make_equal(*probabilities: float, threshold: float = 1.25, question: str = "as_bought") -> dict[str, Any]:
+    rows = [
+        {"level": f"L{k}", "reference": "R", "front": True, "probability": value, "at_least": None, "at_most": None}
+        for k, value in enumerate(probabilities)
+    ]
+    return {"kind": "equivalence", "inputs": {"question": question, "threshold": threshold}, "rows": rows}
+
+
+def test_pairs_of_which_nothing_can_be_said_are_told_at_once() -> None:
+    assert write_sentences(make_equal(0.5, 0.97, 0.61)) == [
+        "L1 and R are very probably practically equal (odds ratio between 0.8 and 1.25, as bought; probability 97 %).",
+        "Whether these are practically equal (odds ratio between 0.8 and 1.25, as bought) cannot be told: L0 and R "
+        "(50 %); L2 and R (61 %).",
+    ]
+
+
+def test_equivalence_follows_threshold_question_and_probability() -> None:
+    assert (
+        "between 0.5 and 2, engagement constant"
+        in write_sentences(make_equal(0.97, threshold=2.0, question="engagement_constant"))[0]
+    )
+    assert "are very probably not practically equal" in write_sentences(make_equal(0.03))[0]
+
+
+def make_tracking(missed: float, leaked: float, *, reach: float) -> dict[str, Any]:
+    rows = [
+        {"estimate": value, "lower": value - reach, "upper": value + reach, "prob": 0.9} for value in (missed, leaked)
+    ]
+    pair = {"ahead": "Micro", "behind": "Mega", "missed": rows[0], "leaked": rows[1]}
+    return {"kind": "tracking", "inputs": {"variable": "Tier"}, "rows": [pair]}
+
+
+def test_tracking_errors_are_told_with_their_intervals() -> None:
+    assert write_sentences(make_tracking(0.22, 0.142, reach=0.05)) == [
+        "Micro is ahead of Mega as recorded. The order turns if 22 % (90 % credible interval 17 to 27 %) of the "
+        "conversions of Mega were missed, or if 14 % (90 % credible interval 9.2 to 19 %) of the posts of Micro "
+        "without a purchase were credited with one (a code passed on), all else being right."
+    ]
+    (doubtful,) = write_sentences(make_tracking(0.014, 0.014, reach=0.3))
+    assert "1.4 % (90 % credible interval −29 to 31 %)" in doubtful
+    assert doubtful.endswith("Below 0 %, the order is the other way as it is.")
+
+
 # --- the screen -------------------------------------------------------------------------------------------------------
 
 
@@ -153,7 +199,9 @@ def test_the_screen_tells_the_best_buy_and_what_was_asked_for(conversion_results
     premium = {**make_premium(*LOSING), "rows": [pair]}
     decisions = [premium, make_mix(make_difference("Micro", "Mega", 4.0, 0.97))]
     shown = show({**conversion_results, "decisions": decisions})
-    assert "What to buy - Of all tiers, Micro is the best buy on average" in shown
+    assert (
+        "What to buy - Of all tiers, Micro is the best buy on average, with a net value of −452 per post (prob" in shown
+    )
     assert "no post earns back its fee on average" in shown
     assert "With posts spread as planned (75 % US and 25 % EU)" in shown
     assert "What to buy" not in show({**conversion_results, "decisions": []})
@@ -166,7 +214,13 @@ def test_pairs_are_on_the_screen_only_where_fees_or_values_were_given() -> None:
     premium["rows"] = [pair]
     assert write_key_sentences(premium)[0].startswith("Withheld: what Micro may cost over Mega.")
     premium["inputs"] |= {"fees": "column", "values": None, "unit": "conversions per fee unit"}
-    assert write_key_sentences(premium)[0].startswith("Of all tiers, Micro is the best buy")
+    premium["inputs"]["options"] = [
+        make_option("Mega", 0.0004, fee=900, rate=0.36),
+        make_option("Mid", 0.001, fee=4, rate=1),
+    ]
+    assert write_key_sentences(premium)[0].startswith(
+        "Of all tiers, Mid is the best buy on average, with 1.0 conversions per 1,000 of fees (probability 60 % that"
+    )
 
 
 # --- folds ------------------------------------------------------------------------------------------------------------

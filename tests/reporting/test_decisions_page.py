@@ -13,6 +13,7 @@ import pytest
 from influbayes.decisions.study import Request, make_choices
 from influbayes.reporting.decision_words import say_amount, write_sentences
 from influbayes.reporting.html import render_report
+from influbayes.reporting.html_decisions import list_decision_tables
 from influbayes.reporting.plots import draw_plots, save_figure
 from influbayes.reporting.results import collect_results, encode_results, validate_results
 
@@ -130,6 +131,40 @@ def test_a_withheld_comparison_withholds_its_premium(study, make_check, judge):
     rows = [row for row in premium["rows"] if {row["level"], row["reference"]} == {"Micro", "Mega"}]
     assert all("break_even" not in row for row in rows)
     assert "Mega" not in {row["level"] for row in premium["rows"] if row["reference"] == "Micro" and "asked" in row}
+
+
+def test_a_withheld_comparison_has_no_size_beside_the_regressions(study, make_check, judge):
+    claim = "engagement_constant/beats/Influencer_Tier/Micro/Mega"
+    why = make_check(
+        "sensitivity",
+        "engagement_constant",
+        claim,
+        status="fail",
+        consequence="statement_withheld",
+        meaning="It turns.",
+    )
+    results = judge(study.analysis, why)
+    part = find(results, "frequentist", "engagement_constant")
+    row = next(row for row in part["rows"] if (row["level"], row["reference"]) == ("Micro", "Mega"))
+    assert row["status"] == "withheld"
+    assert row["bayesian"] is row["gap"] is row["pooling"] is None
+    assert row["regression"] is not None
+    assert not any(text.startswith("Micro against Mega") for text in part["sentences"])
+    shown, gaps = list_decision_tables(part, results)
+    assert next(line for line in shown.rows if line[1:3] == ("Micro", "Mega"))[3] == "withheld"
+    assert ("Micro", "Mega") not in [line[1:3] for line in gaps.rows]
+    bought = find(results, "frequentist", "as_bought")
+    assert any(text.startswith("Micro against Mega") for text in bought["sentences"])
+
+
+def test_separation_marks_equivalence_of_its_question_alone(study, make_check, judge):
+    found = make_check("separation", "engagement_constant", status="warn", consequence="words_added")
+    results = judge(study.analysis, found)
+    assert all(
+        text.endswith("It rests on the prior.")
+        for text in find(results, "equivalence", "engagement_constant")["sentences"]
+    )
+    assert not any("rests on the prior" in text for text in find(results, "equivalence", "as_bought")["sentences"])
 
 
 def test_separation_marks_the_premium_as_resting_on_the_prior(study, make_check, judge):

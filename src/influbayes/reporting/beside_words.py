@@ -54,19 +54,25 @@ def _is_bolder(row: Mapping[str, Any]) -> bool:
 
 
 def write_equivalence(decision: Decision) -> list[str]:
-    """Return how surely levels are practically equal."""
-    bound = decision["inputs"]["threshold"]
-    between = f"between {1 / bound:.3g} and {bound:.4g}"
-    return [_write_equal_pair(row, between, decision["inputs"]["question"]) for row in decision["rows"] if row["front"]]
+    """Return how surely levels are practically equal: those of which something can be said, then the others at once."""
+    inputs = decision["inputs"]
+    question = "as bought" if inputs["question"] == "as_bought" else "engagement constant"
+    between = f"odds ratio between {1 / inputs['threshold']:.3g} and {inputs['threshold']:.4g}, {question}"
+    front = [row for row in decision["rows"] if row["front"]]
+    said = [_write_equal_pair(row, between) for row in front if band(row["probability"]) != UNDECIDED]
+    unknown = [row for row in front if band(row["probability"]) == UNDECIDED]
+    if unknown:
+        named = [f"{row['level']} and {row['reference']} ({say_chance(row)})" for row in unknown]
+        said.append(f"Whether these are practically equal ({between}) cannot be told: {'; '.join(named)}.")
+    added = " It rests on the prior." if inputs.get("rests_on_prior") else ""
+    return [f"{text}{added}" for text in said]
 
 
-def _write_equal_pair(row: Mapping[str, Any], between: str, question: str) -> str:
-    found, chance = band(row["probability"]), say_chance(row)
-    pair = f"{row['level']} and {row['reference']}"
-    between = f"{between}, {'as bought' if question == 'as_bought' else 'engagement constant'}"
-    if found == UNDECIDED:
-        return f"Whether {pair} are practically equal (odds ratio {between}) cannot be told (probability {chance})."
-    return f"{pair} are {WORDS[found]} practically equal (odds ratio {between}; probability {chance})."
+def _write_equal_pair(row: Mapping[str, Any], between: str) -> str:
+    return (
+        f"{row['level']} and {row['reference']} are {WORDS[band(row['probability'])]} practically equal ({between}; "
+        f"probability {say_chance(row)})."
+    )
 
 
 def write_priors(decision: Decision) -> list[str]:

@@ -1,4 +1,4 @@
-"""Choices as plain data: the rows of `decisions` in results.json, and the screen of a plan.
+"""Choices as plain data: the rows of `decisions` in results.json.
 
 Takes finished choices; computes none. Every decision has `kind, inputs, rows, effects, sentences`.
 """
@@ -17,9 +17,11 @@ from influbayes.decisions.study import Choices
 from influbayes.decisions.values import Amounts, describe_amounts
 from influbayes.effects.contrasts import MEAN_OF_LEVELS
 from influbayes.effects.estimands import Effect
-from influbayes.reporting.decision_words import say_amount, write_sentences
+from influbayes.reporting.decision_words import write_sentences
 from influbayes.reporting.plain import make_plain
 from influbayes.reporting.wording import name_column, strip_controls
+
+Pairs = Mapping[tuple[str, str], str]
 
 
 def make_decision(
@@ -53,29 +55,6 @@ def describe_plan(plan: Plan, *, inputs: Mapping[str, Any]) -> dict[str, Any]:
     )
 
 
-def print_plan(described: Mapping[str, Any]) -> None:
-    """Print a plan: its sentences, and one line for each cell bought."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    console = Console(emoji=False, markup=False, highlight=False)
-    for sentence in described["sentences"]:
-        console.print(Text(sentence))
-    bought = [row for row in described["rows"] if row["posts"] > 0]
-    if not bought:
-        return
-    table = Table(box=box.SIMPLE)
-    for k, name in enumerate(("Buy", "Posts", "Fee", "Cost", "Expected conversions", "Posts seen")):
-        table.add_column(name, justify="left" if k == 0 else "right")
-    for row in bought:
-        numbers = (row["posts"], row["fee"], row["cost"], row["conversions"], row["observed_posts"])
-        cells = [f"{row['posts']:,}", *(say_amount(value) for value in numbers[1:4]), f"{row['observed_posts']:,}"]
-        table.add_row(Text(strip_controls(row["label"])), *cells)
-    console.print(table)
-
-
 # --- the choices of a study ------------------------------------------------------------------------------------------
 
 
@@ -86,8 +65,8 @@ def describe_choices(
     prob: float,
     sort: Callable[[Sequence[Mapping[str, Any]]], list[Any]] | None = None,
     withheld: bool = False,
-    withheld_pairs: Mapping[tuple[str, str], str] | None = None,
-    rests_on_prior: bool = False,
+    withheld_pairs: Mapping[str, Pairs] | None = None,
+    on_prior: Sequence[str] = (),
 ) -> list[dict[str, Any]]:
     """Return the choices of a study as decisions, those that apply.
 
@@ -104,20 +83,25 @@ def describe_choices(
     withheld
         Whether the whole study is withheld: then no row and no number is given.
     withheld_pairs
-        (level, reference) as bought -> why the gate withholds their comparison.
-    rests_on_prior
-        Whether outcomes are separated, so that sizes rest on the prior.
+        Question -> (level, reference) -> why the gate withholds their comparison.
+    on_prior
+        Questions in which outcomes are separated, so that sizes rest on the prior.
     """
+    pairs = withheld_pairs or {}
+    bought = pairs.get("as_bought", {})
     drafts = [
-        _describe_premium(choices, references, withheld_pairs or {}, rests_on_prior),
+        _describe_premium(choices, references, bought, "as_bought" in on_prior),
         _describe_information(choices),
-        _describe_tracking(choices, withheld_pairs or {}),
+        _describe_tracking(choices, bought),
         _describe_creators(choices, references),
-        *_describe_equivalence(choices, references),
-        _describe_populations(choices, references, withheld_pairs or {}),
-        _describe_mix(choices, references, withheld_pairs or {}),
+        *_describe_equivalence(choices, references, on_prior),
+        _describe_populations(choices, references, bought),
+        _describe_mix(choices, references, bought),
         _describe_priors(choices),
-        *(_describe_frequentist(choices, question, references) for question in sorted(choices.frequentist)),
+        *(
+            _describe_frequentist(choices, name, references, pairs.get(name, {}))
+            for name in sorted(choices.frequentist)
+        ),
         _describe_comparison(choices),
         _describe_folds(choices),
     ]
@@ -176,6 +160,7 @@ class Origin:
 
 
 NOWHERE = Origin()
+_OF_MODEL = ("bayesian", "gap", "creators", "pooling", "prior")
 
 
 def describe_premium(
@@ -185,19 +170,19 @@ def describe_premium(
     reference: str | None,
     prob: float,
     origin: Origin = NOWHERE,
-    withheld_pairs: Mapping[tuple[str, str], str] | None = None,
+    withheld_pairs: Pairs | None = None,
     rests_on_prior: bool = False,
 ) -> dict[str, Any]:
     """Return the decision of one pricing, with its sentences.
 
-    `reference` is the level whose pairs come first; the other parameters are those of `describe_choices`.
+    `reference` is the level whose pairs come first; `withheld_pairs` (level, reference) -> why.
     """
     draft = _draft_premium(premium, options, reference, origin=origin, pairs=withheld_pairs or {}, rests=rests_on_prior)
     return _finish({"prob": prob, **draft}, withheld=False)
 
 
 def _describe_premium(
-    choices: Choices, references: Mapping[str, str | None], pairs: Mapping[tuple[str, str], str], rests: bool
+    choices: Choices, references: Mapping[str, str | None], pairs: Pairs, rests: bool
 ) -> dict[str, Any] | None:
     premium, options = choices.premium, choices.levels
     if premium is None or options is None or premium.unit == "conversions":
@@ -217,7 +202,7 @@ def _draft_premium(
     reference: str | None,
     *,
     origin: Origin,
-    pairs: Mapping[tuple[str, str], str],
+    pairs: Pairs,
     rests: bool,
 ) -> dict[str, Any]:
     first = reference if reference in options.labels else options.labels[0]
@@ -250,7 +235,7 @@ def _draft_premium(
     }
 
 
-def _describe_pair(pair: PairPremium, first: str, withheld: Mapping[tuple[str, str], str]) -> dict[str, Any]:
+def _describe_pair(pair: PairPremium, first: str, withheld: Pairs) -> dict[str, Any]:
     why = withheld.get((pair.level, pair.reference)) or withheld.get((pair.reference, pair.level))
     worth = pair.worth_it
     row = {
@@ -285,7 +270,7 @@ def _describe_information(choices: Choices) -> dict[str, Any] | None:
     return {"kind": "information", "inputs": {**inputs, "variable": choices.cells.variable}, "rows": rows}
 
 
-def _describe_tracking(choices: Choices, withheld: Mapping[tuple[str, str], str]) -> dict[str, Any] | None:
+def _describe_tracking(choices: Choices, withheld: Pairs) -> dict[str, Any] | None:
     point = choices.tracking
     if point is None or {(point.ahead, point.behind), (point.behind, point.ahead)} & set(withheld):
         return None
@@ -311,7 +296,9 @@ def _describe_creators(choices: Choices, references: Mapping[str, str | None]) -
     return {"kind": "creators", "inputs": asdict(choices.clustering), "rows": rows}
 
 
-def _describe_equivalence(choices: Choices, references: Mapping[str, str | None]) -> list[dict[str, Any]]:
+def _describe_equivalence(
+    choices: Choices, references: Mapping[str, str | None], on_prior: Sequence[str]
+) -> list[dict[str, Any]]:
     found = []
     for question, rows in sorted(choices.equivalence.items()):
         described = []
@@ -320,22 +307,20 @@ def _describe_equivalence(choices: Choices, references: Mapping[str, str | None]
             labels = {"id": row.id, "variable": row.variable, "level": row.level, "reference": row.reference}
             front = row.reference in (references.get(row.variable), MEAN_OF_LEVELS)
             described.append({**labels, "front": front, "probability": numbers.pop("value"), **numbers})
-        inputs = {"question": question, "threshold": choices.threshold}
+        inputs = {"question": question, "threshold": choices.threshold, "rests_on_prior": question in on_prior}
         found.append({"kind": "equivalence", "inputs": inputs, "rows": described, "effects": [row.id for row in rows]})
     return found
 
 
 def _describe_populations(
-    choices: Choices, references: Mapping[str, str | None], withheld: Mapping[tuple[str, str], str]
+    choices: Choices, references: Mapping[str, str | None], withheld: Pairs
 ) -> dict[str, Any] | None:
     if not choices.new_creators:
         return None
     return {"kind": "populations", "inputs": {}, "rows": _list_elsewhere(choices.new_creators, references, withheld)}
 
 
-def _describe_mix(
-    choices: Choices, references: Mapping[str, str | None], withheld: Mapping[tuple[str, str], str]
-) -> dict[str, Any] | None:
+def _describe_mix(choices: Choices, references: Mapping[str, str | None], withheld: Pairs) -> dict[str, Any] | None:
     if not choices.planned_mix or choices.mix is None:
         return None
     total = sum(choices.mix.values())
@@ -349,7 +334,7 @@ def _describe_mix(
 
 
 def _list_elsewhere(
-    effects: Sequence[Effect], references: Mapping[str, str | None], withheld: Mapping[tuple[str, str], str]
+    effects: Sequence[Effect], references: Mapping[str, str | None], withheld: Pairs
 ) -> list[dict[str, Any]]:
     """Rows of another population, without the pairs that are withheld as bought; against the reference in front."""
     hidden = {frozenset(pair) for pair in withheld}
@@ -364,17 +349,18 @@ def _describe_priors(choices: Choices) -> dict[str, Any]:
     return {"kind": "priors", "inputs": {}, "rows": [asdict(row) for row in choices.priors]}
 
 
-def _describe_frequentist(choices: Choices, question: str, references: Mapping[str, str | None]) -> dict[str, Any]:
-    part = choices.frequentist[question]
-    rows = [
-        {
-            **asdict(gap),
-            "bayesian": exp(gap.bayesian),
-            "regression": exp(gap.regression),
-            "front": gap.level is None or gap.reference in (references.get(gap.variable), MEAN_OF_LEVELS),
-        }
-        for gap in choices.gaps[question]
-    ]
+def _describe_frequentist(
+    choices: Choices, question: str, references: Mapping[str, str | None], withheld: Pairs
+) -> dict[str, Any]:
+    part, hidden = choices.frequentist[question], {frozenset(pair) for pair in withheld}
+    rows = []
+    for gap in choices.gaps[question]:
+        usual = gap.level is None or gap.reference in (references.get(gap.variable), MEAN_OF_LEVELS)
+        row = {**asdict(gap), "bayesian": exp(gap.bayesian), "regression": exp(gap.regression)}
+        if frozenset((gap.level, gap.reference)) in hidden:
+            rows.append({**row, **dict.fromkeys(_OF_MODEL), "front": False, "status": "withheld"})
+        else:
+            rows.append({**row, "front": usual, "status": "stated"})
     inputs = {
         "question": question,
         "exists": part.exists,

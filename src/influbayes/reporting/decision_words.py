@@ -17,7 +17,7 @@ from influbayes.reporting.beside_words import (
     write_frequentist,
     write_priors,
 )
-from influbayes.reporting.numbers import MINUS, format_number
+from influbayes.reporting.numbers import MINUS, format_number, format_share
 from influbayes.reporting.wording import (
     WORDS,
     join_words,
@@ -151,13 +151,21 @@ def _write_best(decision: Decision) -> str:
     levels = name_levels(decision["inputs"]["variable"])
     chance = say_probability(best["probability_best"])
     lost = say_worth(best["regret"], decision)
-    opening = f"Of all {levels}, {best['label']} is the best buy on average (probability {chance} that it is best)."
+    opening = (
+        f"Of all {levels}, {best['label']} is the best buy on average, with {_say_mean(best['mean'], decision)} "
+        f"(probability {chance} that it is best)."
+    )
     if best["regret"] == 0:
         return f"{opening} No draw prefers another, so knowing more would not change the choice."
     return (
         f"{opening} Choosing "
         f"it now loses {lost} {unit} in expectation against knowing every rate; no test is worth more than that."
     )
+
+
+def _say_mean(mean: float, decision: Decision) -> str:
+    said, unit = say_worth(mean, decision), decision["inputs"]["unit"]
+    return f"a net value of {said} per post" if unit == "currency" else f"{said} {_UNITS[unit]}"
 
 
 def _write_losses(decision: Decision) -> list[str]:
@@ -240,13 +248,19 @@ def say_worth(value: float, decision: Decision) -> str:
 def _write_tracking(decision: Decision) -> list[str]:
     sentences = []
     for row in decision["rows"]:
-        missed, leaked = row["missed"]["estimate"], row["leaked"]["estimate"]
+        below = min(row["missed"]["lower"], row["leaked"]["lower"]) < 0
+        known = " Below 0 %, the order is the other way as it is." if below else ""
         sentences.append(
-            f"{row['ahead']} is ahead of {row['behind']} as recorded. The order turns if {100 * missed:.0f} % of the "
-            f"conversions of {row['behind']} were missed, or if {100 * leaked:.1f} % of the posts of {row['ahead']} "
-            "without a purchase were credited with one (a code passed on), all else being right."
+            f"{row['ahead']} is ahead of {row['behind']} as recorded. The order turns if {_say_share(row['missed'])} "
+            f"of the conversions of {row['behind']} were missed, or if {_say_share(row['leaked'])} of the posts of "
+            f"{row['ahead']} without a purchase were credited with one (a code passed on), all else being right.{known}"
         )
     return sentences
+
+
+def _say_share(row: Mapping[str, Any]) -> str:
+    reach = f"{format_share(row['lower']).removesuffix(' %')} to {format_share(row['upper'])}"
+    return f"{format_share(row['estimate'])} ({say_mass(row['prob'])} {reach})"
 
 
 def _write_mix(decision: Decision) -> list[str]:

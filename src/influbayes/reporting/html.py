@@ -42,6 +42,7 @@ PICTURES = {
     "chains": ("Ranks of the draws of each chain, which lie level where the chains agree", "table-diagnostics"),
     "priors": ("Prior and posterior density of intercept, slopes and scales", "table-terms"),
 }
+_OTHER_TABLES = {"regressions_engagement_constant": "table-regressions-engagement_constant"}
 STATUS_WORDS = {"ok": "Can be used", "partly_withheld": "Partly withheld", "withheld": "Withheld"}
 GROUPS = (
     ("beats", "Which levels beat which"),
@@ -187,6 +188,7 @@ def _group_pictures(images: Mapping[str, bytes]) -> dict[str, list[Picture]]:
     for name, data in images.items():
         start = name.split("_")[0]
         alt, table = PICTURES.get(start, (name.replace("_", " "), ""))
+        table = _OTHER_TABLES.get(name, table)
         question = next((f", {words}" for key, words in tables.QUESTION_WORDS.items() if name.endswith(key)), "")
         picture = embed_picture(name, data, alt=f"{alt}{question}", table=table)
         groups[start if start in PICTURES else "more"].append(picture)

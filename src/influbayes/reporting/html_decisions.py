@@ -11,7 +11,7 @@ from typing import Any
 
 from influbayes.reporting.beside_words import say_chance
 from influbayes.reporting.decision_words import is_worth_asking, name_unit, say_amount, say_worth
-from influbayes.reporting.html_tables import QUESTION_WORDS, Table
+from influbayes.reporting.html_tables import QUESTION_WORDS, WITHHELD, Table
 from influbayes.reporting.level_order import sort_rows
 from influbayes.reporting.numbers import (
     MINUS,
@@ -143,11 +143,13 @@ def _table_buys(decision: Row) -> Table:
     worth = "Net value per post" if decision["inputs"]["unit"] == "currency" else "Worth per post"
     worth = worth if money else name_unit(decision).capitalize()
     brings = "Value of a conversion" if money else "Purchases of a conversion"
+    head = ("Level", "Fee", brings, worth, "Probability it is best", "Expected regret")
+    known = [k for k in range(len(head)) if k == 0 or any(row[k] != NOTHING for row in rows)]
     return Table(
         id="table-buys",
         caption=f"Each as a buy of its own, with its {say_mass(decision['inputs']['prob'])}",
-        head=("Level", "Fee", brings, worth, "Probability it is best", "Expected regret"),
-        rows=tuple(rows),
+        head=tuple(head[k] for k in known),
+        rows=tuple(tuple(row[k] for k in known) for row in rows),
         note="Expected regret: what choosing it now loses on average against the best, were every rate known.",
     )
 
@@ -242,11 +244,12 @@ def _tables_frequentist(decision: Row, results: Row) -> list[Table]:
     theirs = {row["id"]: row for row in results["frequentist"]}
     bases = list(dict.fromkeys(key.rsplit("/", 1)[0] for key in decision["effects"]))
     methods = [name for name in _METHODS if any(key.endswith(f"/{name}") for key in decision["effects"])]
+    hidden = {_name_pair(row) for row in decision["rows"] if row.get("status") == "withheld"}
     rows = []
     for model in sort_rows(results, [mine[base] for base in bases if base in mine]):
         cells = [_write(theirs[f"{model['id']}/{name}"], format_ratio) for name in methods]
         labels = (name_column(model["variable"]), model["level"] or "one step", model["reference"] or "")
-        rows.append((*labels, _write(model, format_ratio), *cells))
+        rows.append((*labels, WITHHELD if _name_pair(model) in hidden else _write(model, format_ratio), *cells))
     name = "regressions" if question == "as_bought" else f"regressions-{question}"
     table = Table(
         id=f"table-{name}",
@@ -260,6 +263,14 @@ def _tables_frequentist(decision: Row, results: Row) -> list[Table]:
     return [table, _table_gaps(decision, name)]
 
 
+def _name_pair(row: Row) -> tuple[Any, ...]:
+    return (row["variable"], row["level"], row["reference"])
+
+
+def _write_gap(value: float) -> str:
+    return f"{round(value, 2) + 0.0:.2f}".replace("-", MINUS)
+
+
 def _table_gaps(decision: Row, name: str) -> Table:
     numbers = ("gap", "creators", "pooling", "prior")
     rows = [
@@ -267,9 +278,10 @@ def _table_gaps(decision: Row, name: str) -> Table:
             name_column(row["variable"]),
             row["level"] or "one step",
             row["reference"] or "",
-            *(NOTHING if row[part] is None else f"{row[part]:.2f}".replace("-", MINUS) for part in numbers),
+            *(NOTHING if row[part] is None else _write_gap(row[part]) for part in numbers),
         )
         for row in decision["rows"]
+        if row.get("status") != "withheld"
     ]
     return Table(
         id=f"table-{name}-gaps",

@@ -5,13 +5,14 @@ Takes results as plain data; what is withheld has no rows there, so it is not dr
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from influbayes.reporting.decision_words import say_amount
 from influbayes.reporting.level_order import sort_rows
 from influbayes.reporting.numbers import MINUS
 from influbayes.reporting.plots_style import (
@@ -33,7 +34,7 @@ from influbayes.reporting.plots_style import (
     show_percent,
     strip_axes,
 )
-from influbayes.reporting.wording import name_column, say_mass
+from influbayes.reporting.wording import join_words, name_column, say_mass, say_ratio
 
 Row = Mapping[str, Any]
 MOST_CURVES, MOST_ROWS = 6, 14
@@ -46,14 +47,17 @@ _METHODS = (
 
 
 def draw_decisions(results: Row) -> dict[str, Figure | None]:
-    """Draw ``premium``, ``tracking`` and ``regressions`` of the decisions that have rows."""
+    """Draw ``premium``, ``tracking`` and ``regressions`` (one a question at most) of the decisions that have rows."""
     found = {row["kind"]: row for row in reversed(results["decisions"]) if row["rows"]}
     regressions = [row for row in results["decisions"] if row["kind"] == "frequentist" and row["rows"]]
     bought = [row for row in regressions if row["inputs"]["question"] == "as_bought"]
+    # With engagement constant the picture is worth its room where the regression has no estimate.
+    held = [row for row in regressions if row["inputs"]["question"] != "as_bought" and not row["inputs"]["exists"]]
     return {
         "premium": draw_premium(found["premium"]) if "premium" in found else None,
         "tracking": draw_tracking(found["tracking"]) if "tracking" in found else None,
         "regressions": draw_regressions(bought[0], results) if bought else None,
+        "regressions_engagement_constant": draw_regressions(held[0], results) if held else None,
     }
 
 
@@ -73,10 +77,10 @@ def draw_premium(decision: Row) -> Figure | None:
     ax = figure.subplots()
     ax.axhline(0.5, color=FAINT, lw=1)
     for row, colour in zip(rows, CHAINS, strict=False):
-        _draw_premium_curve(ax, row, colour)
+        _draw_premium_curve(ax, row, colour, say_amount if money else say_ratio)
     ax.set_ylim(-0.02, 1.02)
     show_percent(ax, "y")
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}".replace("-", MINUS)))
     ax.set_xlabel("premium per post, in the currency of the fees" if money else f"multiple of the fee of {other}")
     ax.set_ylabel("probability that it is worth it")
     ax.legend(loc="best")
@@ -86,9 +90,9 @@ def draw_premium(decision: Row) -> Figure | None:
     return figure
 
 
-def _draw_premium_curve(ax: Axes, row: Row, colour: str) -> None:
+def _draw_premium_curve(ax: Axes, row: Row, colour: str, say: Callable[[float], str]) -> None:
     outside = row["asked"] is not None and not row["premiums"][0] <= row["asked"] <= row["premiums"][-1]
-    words = f" (asks {row['asked']:,.4g}, outside the picture)" if outside else ""
+    words = f" (asks {say(row['asked'])}, outside the picture)" if outside else ""
     label = escape_math(clean_label(row["level"])) + words.replace("-", MINUS)
     ax.plot(row["premiums"], row["probabilities"], color=colour, lw=1.8, label=label)
     ax.plot([row["break_even"]["estimate"]], [0.5], "|", color=colour, ms=12, mew=2)
@@ -133,10 +137,11 @@ def draw_regressions(decision: Row, results: Row) -> Figure | None:
         return None
     height = 1.7 + 0.62 * len(front)
     mass = say_mass(decision["inputs"]["prob"]).removesuffix(" credible interval")
+    question = "as bought" if decision["inputs"]["question"] == "as_bought" else "engagement constant"
     figure = new_figure(
         height,
         title="This model and the regressions a statistician would run",
-        subtitle=f"Odds ratios as bought with {mass} intervals: credible for this model, else confidence intervals.",
+        subtitle=f"Odds ratios, {question}, with {mass} intervals: credible for this model, else confidence intervals.",
     )
     ax = figure.subplots()
     drawn = [_draw_method(ax, kind, front, mine, theirs) for kind in _METHODS]
@@ -149,9 +154,12 @@ def draw_regressions(decision: Row, results: Row) -> Figure | None:
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.9 / height), ncols=4, handletextpad=0.3, columnspacing=1.2)
     strip_axes(ax)
     if not decision["inputs"]["exists"]:
-        columns = ", ".join(decision["inputs"]["columns"])
+        columns = clean_label(join_words(decision["inputs"]["columns"]), 60)
         draw_note(
-            figure, f"Maximum likelihood has no estimate: {clean_label(columns, 60)} separates the outcomes.", height
+            figure,
+            f"No maximum-likelihood estimate: {columns} tell the outcomes apart. "
+            "Gaps are the priors' work, not pooling's.",
+            height,
         )
     return figure
 

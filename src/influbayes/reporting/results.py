@@ -134,8 +134,12 @@ def _describe_decisions(
         sort=lambda rows: sort_rows(document, rows),
         prob=analysis.prob,
         withheld=evidence.verdict.status == "withheld",
-        withheld_pairs=_list_withheld_pairs(bought, evidence),
-        rests_on_prior=any(item.name == "separation" and item.consequence != "none" for item in bought.diagnostics),
+        withheld_pairs={q.fit.design.question: _list_withheld_pairs(q, evidence) for q in analysis.questions},
+        on_prior=[
+            question.fit.design.question
+            for question in analysis.questions
+            if any(item.name == "separation" and item.consequence != "none" for item in question.diagnostics)
+        ],
     )
 
 
