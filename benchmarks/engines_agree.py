@@ -115,8 +115,9 @@ def compare_until_sure(name: str, design: Design, *, draws: int, seed: int) -> d
 def compare_engines(name: str, design: Design, *, draws: int, seed: int) -> dict[str, Any]:
     """Fit one design with both engines and return its row."""
     # Not the same seed twice: the engines must not share a stream.
-    exact = fit_model(design, engine="laplace", draws=draws, seed=seed)
     nuts = fit_model(design, engine="nuts", draws=draws, seed=seed + 1)
+    # As many as nuts kept: after divergences it draws four times as much.
+    exact = fit_model(design, engine="laplace", draws=nuts.run.draws, seed=seed)
     right = dict(name_parameters(design, nuts.draws))
     compared = [compare_draws(key, values, right[key]) for key, values in name_parameters(design, exact.draws)]
     return {

@@ -43,7 +43,7 @@ LEGEND = f"""\
 
 HEADER = (
     "model",
-    "posts",
+    "rows",
     "parameters",
     "draws: laplace",
     "nuts",
@@ -137,7 +137,7 @@ def summarise_agreement(agreements: Sequence[Agreement]) -> dict[str, Any]:
 
 def find_error(row: Mapping[str, Any]) -> float:
     """Return the larger Monte Carlo error of the lowest and the highest ratio of sds of a summary."""
-    return max((row[key]["ratio_error"] for key in ("lowest_ratio", "highest_ratio")), key=_order)
+    return max((float(row[key]["ratio_error"]) for key in ("lowest_ratio", "highest_ratio")), key=_order)
 
 
 def is_rough(row: Mapping[str, Any]) -> bool:
