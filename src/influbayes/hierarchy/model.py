@@ -2,7 +2,7 @@
 
 The likelihood is binomial on cells of alike rows. Effects are built from iid Normal coefficients on orthonormal
 columns (equal to `pm.ZeroSumNormal` and much faster to compile), non-centred. Rows, outcome and prior parameters are
-`pm.Data`, so that other programs can exchange them. `nuts` samples a loop with this model's density and compares the two.
+`pm.Data`, so that they can be exchanged. `nuts` samples a loop with this model's density and compares the two.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ the compiler joins loops. Costs a third of a second to import, so import it wher
 
 from __future__ import annotations
 
+from functools import cache
 from math import exp, isfinite, log, log1p
 from typing import Any
 
@@ -255,6 +256,7 @@ def _compile_callback(signature: Any, function: Any) -> Any:
         return numba.cfunc(signature, error_model="numpy")(function)
 
 
+@cache
 def compile_callbacks() -> tuple[Any, Any]:
     """Return density and copying as C callbacks with an `address`; after a first run from the cache on disk."""
     return _compile_callback(_DENSITY, _log_density), _compile_callback(_KEEP, _copy_point)

@@ -143,6 +143,7 @@ def _list_normals(design: Design, part: Part) -> list[tuple[float, float]]:
 
 # --- the buffer -------------------------------------------------------------------------------------------------------
 
+# Numbers of families and kinds are those of `kernels_gradient`; not imported from there, because numba loads slowly.
 _FAMILIES = {"half_normal": 0, "exponential": 1, "half_cauchy": 2, "half_student_t": 2}
 
 
