@@ -149,7 +149,7 @@ def _analyse(
     needed = _BYTES_A_NUMBER * arguments.draws * arguments.chains * 200
     with (
         reserve_run(arguments.out, name=name, overwrite=arguments.overwrite, needed_bytes=needed) as place,
-        work_ahead(place.temporary) as ahead,
+        work_ahead(place) as ahead,
     ):
         analysis = analyse_posts(
             posts, spec, choice=choice, settings=settings, command=shown, progress=progress, ahead=ahead

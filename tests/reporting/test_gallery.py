@@ -118,7 +118,7 @@ def test_a_study_has_the_same_pictures_with_and_without_copies(
     conversion_analysis: Any, conversion_results: Any, tmp_path: Path
 ) -> None:
     with open_copies(cores=2) as copies, Gallery(copies) as gallery:
-        ahead = Ahead(copies, gallery, tmp_path)
+        ahead = Ahead(copies, gallery, tmp_path / "scratch")
         found = work_through(conversion_analysis, conversion_results, ahead)
     assert found == work_through(conversion_analysis, conversion_results, begin_nothing())
     assert len(found) > 8
@@ -136,7 +136,7 @@ def test_of_a_withheld_study_only_chains_are_handed_over(conversion_analysis: An
 def save_all(analysis: Any, folder: Path, prepare: Callable[[Ahead], None]) -> None:
     fits = [part.fit for part in analysis.questions]
     with open_copies(cores=2) as copies, Gallery(copies) as gallery:
-        ahead = Ahead(copies, gallery, folder)
+        ahead = Ahead(copies, gallery, folder / "scratch")
         prepare(ahead)
         for name, write in ahead.write_posteriors(fits).items():
             write(folder / name)

@@ -6,8 +6,9 @@ done here. Every result is the same wherever it was made. Without copies nothing
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -19,18 +20,20 @@ from influbayes.hierarchy.posterior import Fit, save_fit
 from influbayes.inference.likelihood import count_threads, hold_blas
 from influbayes.reporting.copies import NO_COPIES, Copies, Copy, collect_output, open_copies
 from influbayes.reporting.gallery import Gallery, Task
+from influbayes.reporting.interrupts import hold_interrupts
 from influbayes.reporting.parcels import Images, pack_fit, pack_regressions, unpack_fit, unpack_regressions
 from influbayes.reporting.results import ConversionAnalysis, name_posterior
+from influbayes.reporting.run_folder import RunPlace, name_scratch
 from influbayes.tables.posts import PostsTable
 
 
 @dataclass(slots=True)
 class Ahead:
-    """Work under way beside a study; `folder` is where its files of draws will be, as far as it is known."""
+    """Work under way beside a study; files of draws are made in the folder `scratch`, where one is given."""
 
     copies: Copies
     gallery: Gallery
-    folder: Path | None = None
+    scratch: Path | None = None
     _regressions: Copy | None = None
     _fits: dict[str, Copy | None] = field(default_factory=dict)
     _saving: Copy | None = None
@@ -65,8 +68,7 @@ class Ahead:
             from influbayes.reporting.plots import list_fit_plots
 
             self.gallery.begin({name: task for fit in fits for name, task in list_fit_plots(fit).items()})
-            if self.folder is not None:
-                self._saving = self.copies.start(_prepare_saving(fits, self.folder))
+            self._begin_saving(fits)
 
     def begin_answer_plots(self, analysis: ConversionAnalysis) -> None:
         """Begin the pictures that show answers to the questions."""
@@ -81,37 +83,45 @@ class Ahead:
         return self.gallery.finish(tasks)
 
     def write_posteriors(self, fits: Sequence[Fit]) -> dict[str, Callable[[Path], None]]:
-        """Return name of a file of draws -> what makes it at a path, or finds it made there already."""
+        """Return name of a file of draws -> what makes it at a path of that name, or moves it there."""
         saved: list[bool] = []
 
         def write(path: Path, fit: Fit) -> None:
-            if not saved:
+            if not saved:  # one copy makes all of them
                 saved.append(collect_output(self._saving) is not None)
-            if saved[0] and self.folder == path.parent:
-                return
-            path.unlink(missing_ok=True)  # what a copy began that did not get to its end
-            save_fit(fit, path)
+            if saved[0] and self.scratch is not None:
+                (self.scratch / path.name).replace(path)
+            else:
+                save_fit(fit, path)
 
         return {name: partial(write, fit=fit) for name, fit in _name_fits(fits).items()}
 
+    def _begin_saving(self, fits: Sequence[Fit]) -> None:
+        if self.scratch is not None:
+            with suppress(OSError):  # no room, or not allowed: the study will find out by itself, and say so
+                self.scratch.mkdir()
+                self._saving = self.copies.start(_prepare_saving(fits, self.scratch))
+
 
 @contextmanager
-def work_ahead(folder: Path) -> Iterator[Ahead]:
+def work_ahead(place: RunPlace) -> Iterator[Ahead]:
     """Yield what begins work ahead where there is a second core; whatever is still under way is ended on the way out.
 
     BLAS keeps to one thread meanwhile, as its threads would wait for cores that are at work.
-
-    Parameters
-    ----------
-    folder
-        The hidden folder the run is written in.
     """
     with ExitStack() as stack:
+        scratch = name_scratch(place)
+        stack.callback(_remove_scratch, scratch)
         copies = stack.enter_context(open_copies(cores=count_threads()))
         gallery = stack.enter_context(Gallery(copies))
         if copies.allowed:
             stack.enter_context(hold_blas())
-        yield Ahead(copies, gallery, folder)
+        yield Ahead(copies, gallery, scratch)
+
+
+def _remove_scratch(folder: Path) -> None:
+    with hold_interrupts():
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def begin_nothing() -> Ahead:

@@ -138,6 +138,14 @@ def publish_run(place: RunPlace, files: Mapping[str, Content], *, facts: Mapping
     return place.final
 
 
+def name_scratch(place: RunPlace) -> Path:
+    """Return a folder beside the place, not made yet, for files that may become part of the run.
+
+    Whoever makes it removes it; what a killed run leaves there the next run at this place clears away.
+    """
+    return _name_sibling(place.final, "tmp")
+
+
 def say_published(folder: Path) -> str:
     """Return what is said of an interrupt that came too late to stop a run."""
     return f"interrupted, but the run was written already: {folder} is whole."
