@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import betaincinv, ndtri
 
+from influbayes.inference.likelihood import run_blocks, split
+
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
@@ -80,7 +82,7 @@ def summarise_quantities(draws: FloatArray, *, prob: float, exponentiate: bool =
         also for a constant quantity and for a single chain.
     """
     size = max(1, _BLOCK // max(1, draws[0].size if len(draws) else 1))
-    blocks = [_summarise_block(draws[at : at + size], prob, exponentiate) for at in range(0, len(draws), size)]
+    blocks = run_blocks(lambda at: _summarise_block(draws[at], prob, exponentiate), split(len(draws), size))
     table = np.concatenate(blocks, axis=1) if blocks else np.empty((7, 0))
     return Summaries(**dict(zip(Summaries.__dataclass_fields__, table, strict=True)))
 
