@@ -146,7 +146,12 @@ def execute_notebook(notebook: str, folder: Path) -> Any:
         manager = AsyncKernelManager(
             kernel_name="python3", transport="ipc", connection_file=str(Path(sockets) / "kernel.json")
         )
-        settings = {"timeout": 600, "record_timing": False, "resources": {"metadata": {"path": str(place)}}}
+        settings = {
+            "timeout": 600,
+            "record_timing": False,
+            "coalesce_streams": True,
+            "resources": {"metadata": {"path": str(place)}},
+        }
         # No start-up file or history of the user takes part, and no backend that another program asked for.
         kernel = {**os.environ, "IPYTHONDIR": str(folder / "ipython"), "MPLBACKEND": INLINE}
         NotebookClient(document, km=manager, **settings).execute(env=kernel, cleanup_kc=True)

@@ -27,7 +27,7 @@ def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """A run folder with results.json alone: drawing takes seconds."""
     encode = pipeline.encode_results
-    monkeypatch.setattr(pipeline, "make_files", lambda analysis, results: {"results.json": encode(results)})
+    monkeypatch.setattr(pipeline, "make_files", lambda analysis, results, **_: {"results.json": encode(results)})
     monkeypatch.setattr(pipeline, "draw_model", lambda analysis: None)
 
 
