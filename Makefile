@@ -63,15 +63,11 @@ dashboard: .venv/.installed ## look at the runs in runs/ in a browser; where the
 	@$(VENV_PYTHON) -m influbayes.dashboard $(ARGS)
 
 test: .venv/.installed ## the ordinary tests, in minutes
-	@code=0; \
-	$(PYTEST) -n 2 --dist loadgroup -m "not nuts and not slow" || code=1; \
-	$(PYTEST) -n 0 -m "nuts and not slow" || code=1; \
+	@code=0; $(PYTEST) -n 2 --dist loadgroup -m "not slow" || code=1; \
 	if [ $$code = 0 ]; then echo "make test: all passed"; else echo "make test: FAILED, see above"; fi; exit $$code
 
 test-all: .venv/.installed ## every test, the long ones too
-	@code=0; \
-	$(PYTEST) -n 2 --dist loadgroup -m "not nuts" || code=1; \
-	$(PYTEST) -n 0 -m "nuts" || code=1; \
+	@code=0; $(PYTEST) -n 2 --dist loadgroup || code=1; \
 	if [ $$code = 0 ]; then echo "make test-all: all passed"; else echo "make test-all: FAILED, see above"; fi; exit $$code
 
 check: .venv/.installed ## format, lint, types, import contracts

@@ -22,6 +22,14 @@ MakePosts = Callable[..., PostsTable]
 LABELS = ("Influencer_Tier", "Audience_Region", "Creator_ID")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put tests that sample with PyMC in one group, so that one worker alone loads and compiles what they need."""
+    for item in items:
+        if item.get_closest_marker("nuts"):
+            item.add_marker(pytest.mark.xdist_group("nuts"))
+
+
 def table_of(frame: pd.DataFrame, *, columns: PostColumns | None = None, file: str = "posts.csv") -> PostsTable:
     """A checked table of a frame with the columns of simulated posts, or with conversions and trials."""
     frame = frame.copy()

@@ -31,10 +31,7 @@ case "$*" in
     exit "$(cat "$FAKE_STATE/fit-code" 2>/dev/null || echo 0)" ;;
   *"-m pytest"*)
     env > "$FAKE_STATE/test-environment"
-    case "$*" in
-      *"not nuts"*) exit "$(cat "$FAKE_STATE/first-code" 2>/dev/null || echo 0)" ;;
-      *) exit "$(cat "$FAKE_STATE/second-code" 2>/dev/null || echo 0)" ;;
-    esac ;;
+    exit "$(cat "$FAKE_STATE/test-code" 2>/dev/null || echo 0)" ;;
 esac
 """
 
@@ -335,37 +332,33 @@ def test_the_first_compile_is_announced_only_while_the_cache_is_cold(checkout: C
     assert warning not in checkout.make("fit").stdout
 
 
-def test_tests_run_in_two_parts_with_one_thread_each(checkout: Checkout) -> None:
+def test_tests_run_on_two_workers_with_one_thread_each(checkout: Checkout) -> None:
     checkout.add_python("python3.12")
     result = checkout.make("test")
     assert result.returncode == 0
     assert result.stdout.splitlines()[-1] == "make test: all passed"
     runs = [line for line in checkout.read_log() if "-m pytest" in line]
-    assert runs == [
-        "-m pytest -q --durations=10 -n 2 --dist loadgroup -m not nuts and not slow",
-        "-m pytest -q --durations=10 -n 0 -m nuts and not slow",
-    ]
+    assert runs == ["-m pytest -q --durations=10 -n 2 --dist loadgroup -m not slow"]
     environment = checkout.read_environment("test")
     for library in ("OMP", "OPENBLAS", "MKL", "NUMBA"):
         assert environment[f"{library}_NUM_THREADS"] == "1"
     assert str(checkout.folder) in environment["PYTENSOR_FLAGS"]
 
 
-@pytest.mark.parametrize("part", ["first-code", "second-code"])
 @pytest.mark.parametrize("code", ["1", "5"])
-def test_either_part_failing_or_empty_fails_the_whole_and_both_run(checkout: Checkout, part: str, code: str) -> None:
+def test_tests_that_fail_or_are_none_fail_the_whole(checkout: Checkout, code: str) -> None:
     checkout.add_python("python3.12")
-    checkout.set_state(part, code)
+    checkout.set_state("test-code", code)
     result = checkout.make("test")
     assert result.returncode != 0
     assert result.stdout.splitlines()[-1] == "make test: FAILED, see above"
-    assert sum("-m pytest" in line for line in checkout.read_log()) == 2
 
 
 def test_everything_includes_the_slow_tests(checkout: Checkout) -> None:
     checkout.add_python("python3.12")
     assert checkout.make("test-all").returncode == 0
-    assert [line.split(" -m ")[-1] for line in checkout.read_log() if "-m pytest" in line] == ["not nuts", "nuts"]
+    runs = [line for line in checkout.read_log() if "-m pytest" in line]
+    assert runs == ["-m pytest -q --durations=10 -n 2 --dist loadgroup"]
 
 
 def test_check_runs_format_lint_types_and_contracts(checkout: Checkout) -> None:

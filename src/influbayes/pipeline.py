@@ -5,9 +5,10 @@ Each step is a function of the room that owns it; nothing is computed here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +115,7 @@ def analyse_posts(
     beside.begin_fits(designs[1:], lambda later: _fit_ahead(later, chosen))
     fitted = [_fit_until_sure(design, chosen, progress, beside.take_fit(design)) for design in designs]
     beside.begin_fit_plots([found[0] for found in fitted])
-    questions = tuple(_answer(*found, posts, settings=chosen, progress=progress) for found in fitted)
+    questions = tuple(_answer_all(fitted, posts, chosen, progress, beside))
     analysis = ConversionAnalysis(
         posts=replace(posts, notices=(*posts.notices, *_merge_notices(designs))),
         questions=questions,
@@ -149,7 +150,8 @@ def add_choices(
     scores: tuple[Score, ...] = ()
     exact: tuple[Score, ...] = ()
     if refit is not None:
-        scores = compare_specifications(posts, refit=refit)
+        compared = None if ahead is None else ahead.take_comparison()
+        scores = compare_specifications(posts, refit=refit) if compared is None else compared
         bought = next(fit.design for fit in fits if fit.design.question == "as_bought")
         if any(term.levels == "sample" for term in bought.factors):
             with suppress(SamplingFailed):
@@ -177,10 +179,14 @@ def find_quick_refit(analysis: ConversionAnalysis, settings: Settings) -> Callab
     A model of the same posts that was fitted already, in the study or by an earlier call, is not fitted again; fits of
     part of the posts, as folds are, are not kept.
     """
-    if analysis.questions[0].fit.run.name_used != "laplace":
+    return _find_refit([question.fit for question in analysis.questions], settings)
+
+
+def _find_refit(fits: Sequence[Fit], settings: Settings) -> Callable[[Design], Fit] | None:
+    if fits[0].run.name_used != "laplace":
         return None
-    known = {_name_model(question.fit.design): question.fit for question in analysis.questions}
-    whole = len(analysis.questions[0].fit.design.lines)
+    known = {_name_model(fit.design): fit for fit in fits}
+    whole = len(fits[0].design.lines)
 
     def draw(design: Design) -> Fit:
         return fit_model(design, engine="laplace", draws=settings.draws, chains=settings.chains, seed=settings.seed)
@@ -214,6 +220,22 @@ def answer_question(
 ) -> QuestionResult:
     """Fit one question and judge it: draws, estimates, claims, predictive checks, sensitivity."""
     return _answer(*_fit_until_sure(design, settings, progress), posts, settings=settings, progress=progress)
+
+
+def _answer_all(
+    fitted: Sequence[tuple[Fit, tuple[Claim, ...], dict[str, Probability]]],
+    posts: PostsTable,
+    settings: Settings,
+    progress: Report | None,
+    beside: Ahead,
+) -> Iterator[QuestionResult]:
+    """Answer each question; once the first is answered another core compares models."""
+    refit = _find_refit([found[0] for found in fitted], settings)
+    for place, found in enumerate(fitted):
+        answer = _answer(*found, posts, settings=settings, progress=progress)
+        if place == 0 and refit is not None:
+            beside.begin_comparison(partial(compare_specifications, posts, refit=refit))
+        yield answer
 
 
 def _answer(

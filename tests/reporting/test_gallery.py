@@ -15,11 +15,19 @@ import pytest
 from matplotlib.figure import Figure
 
 from influbayes.decisions.study import fit_regressions
+from influbayes.effects.model_comparison import Score
 from influbayes.hierarchy.posterior import load_fit
 from influbayes.reporting.ahead import Ahead, begin_nothing
 from influbayes.reporting.copies import Copies, open_copies
 from influbayes.reporting.gallery import Gallery, Task, paint
-from influbayes.reporting.parcels import pack_fit, pack_regressions, unpack_fit, unpack_regressions
+from influbayes.reporting.parcels import (
+    pack_fit,
+    pack_regressions,
+    pack_scores,
+    unpack_fit,
+    unpack_regressions,
+    unpack_scores,
+)
 from influbayes.reporting.plots import list_plots
 from influbayes.reporting.plots_style import new_figure
 
@@ -217,6 +225,19 @@ def test_regressions_come_back_as_they_were(conversion_analysis: Any) -> None:
             [part.fit.design for part in conversion_analysis.questions], conversion_analysis.posts, prob=0.9
         )
         assert repr(ahead.take_regressions()) == repr(found)
+
+
+def test_a_comparison_of_models_comes_back_as_it_was() -> None:
+    found = (
+        Score(name="conversion", elpd=-101.2345678901234, difference=0.0, difference_se=0.0, above_limit=1),
+        Score(name="additive", elpd=-103.1, difference=-1.9, difference_se=float("nan"), above_limit=None),
+    )
+    assert repr(unpack_scores(pack_scores(found))) == repr(found)
+    with open_copies(cores=2) as copies, Gallery(copies) as gallery:
+        ahead = Ahead(copies, gallery)
+        ahead.begin_comparison(lambda: found)
+        assert repr(ahead.take_comparison()) == repr(found)
+    assert begin_nothing().take_comparison() is None
 
 
 def test_what_has_no_place_in_a_parcel_is_refused(conversion_analysis: Any) -> None:

@@ -1,4 +1,4 @@
-"""What a conversion study has another core do ahead of its need: regressions, a fit, pictures, files of draws.
+"""What a conversion study has another core do ahead of its need: fits, a comparison, pictures, files of draws.
 
 Takes designs, fits and answers as soon as they are there; gives what the study needs next, or None where it is to be
 done here. Every result is the same wherever it was made. Without copies nothing is begun, and nothing changes.
@@ -15,13 +15,22 @@ from pathlib import Path
 
 from influbayes.decisions.study import fit_regressions
 from influbayes.effects.frequentist import Frequentist
+from influbayes.effects.model_comparison import Score
 from influbayes.hierarchy.design import Design
 from influbayes.hierarchy.posterior import Fit, save_fit
 from influbayes.inference.likelihood import count_threads, hold_blas
 from influbayes.reporting.copies import NO_COPIES, Copies, Copy, collect_output, open_copies
 from influbayes.reporting.gallery import Gallery, Task
 from influbayes.reporting.interrupts import hold_interrupts
-from influbayes.reporting.parcels import Images, pack_fit, pack_regressions, unpack_fit, unpack_regressions
+from influbayes.reporting.parcels import (
+    Images,
+    pack_fit,
+    pack_regressions,
+    pack_scores,
+    unpack_fit,
+    unpack_regressions,
+    unpack_scores,
+)
 from influbayes.reporting.results import ConversionAnalysis, name_posterior
 from influbayes.reporting.run_folder import RunPlace, name_scratch
 from influbayes.tables.posts import PostsTable
@@ -35,6 +44,7 @@ class Ahead:
     gallery: Gallery
     scratch: Path | None = None
     _regressions: Copy | None = None
+    _comparison: Copy | None = None
     _fits: dict[str, Copy | None] = field(default_factory=dict)
     _saving: Copy | None = None
 
@@ -47,6 +57,16 @@ class Ahead:
         """Return the regressions of each question, or None where they are to be fitted here."""
         data = collect_output(self._regressions)
         return None if data is None else unpack_regressions(data)
+
+    def begin_comparison(self, compare: Callable[[], Sequence[Score]]) -> None:
+        """Begin to compare models; the fits they need are made in the copy."""
+        if self.copies.allowed:
+            self._comparison = self.copies.start(lambda: pack_scores(compare()))
+
+    def take_comparison(self) -> tuple[Score, ...] | None:
+        """Return the scores of the models, or None where they are to be compared here."""
+        data = collect_output(self._comparison)
+        return None if data is None else unpack_scores(data)
 
     def begin_fits(self, designs: Sequence[Design], fit: Callable[[Design], Fit | None]) -> None:
         """Begin to fit designs that come later; `fit` may find that it cannot."""

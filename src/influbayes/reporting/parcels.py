@@ -1,4 +1,5 @@
-"""Results as plain bytes and back, so that a copy of this process can hand them over: pictures, regressions, fits.
+"""Results as plain bytes and back, so that a copy of this process can hand them over: pictures, regressions, scores,
+fits.
 
 Numbers come back bit for bit, not-a-number too. A parcel is a head (JSON) and what the head describes; opening one runs
 no code. Parcels never leave the process and its copies: files that last are written elsewhere.
@@ -7,7 +8,7 @@ no code. Parcels never leave the process and its copies: files that last are wri
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy.typing as npt
 
 from influbayes.effects.estimands import Effect
 from influbayes.effects.frequentist import Frequentist
+from influbayes.effects.model_comparison import Score
 from influbayes.hierarchy.design import Design
 from influbayes.hierarchy.posterior import EngineRun, Fit
 
@@ -59,6 +61,16 @@ def unpack_regressions(data: bytes) -> dict[str, Frequentist]:
         )
         for question, one in _unpack(data)[0].items()
     }
+
+
+def pack_scores(scores: Sequence[Score]) -> bytes:
+    """Return the scores of a comparison of models as bytes."""
+    return _pack([asdict(score) for score in scores])
+
+
+def unpack_scores(data: bytes) -> tuple[Score, ...]:
+    """Return what `pack_scores` was given."""
+    return tuple(Score(**score) for score in _unpack(data)[0])
 
 
 def pack_fit(fit: Fit) -> bytes:
