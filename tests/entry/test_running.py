@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from influbayes import attribute, calibrate, fit, plan, roas, simulate
 from influbayes.cli import ENTRIES
 from influbayes.entry.running import run_entry, run_study
 from influbayes.errors import DataRefused, Interrupted, OutputError, SamplingFailed, UsageError
+from influbayes.reporting.interrupts import hold_interrupts
 
 WORK = {
     fit: "run_fit",
@@ -65,6 +67,52 @@ def test_every_entry_ends_alike(
     assert entry.main(WORDS.get(entry, [])) == code
     name = entry.__name__.rpartition(".")[2]
     assert capsys.readouterr().err == f"influbayes {name}: {said}\n"
+
+
+class InterruptedWhenDropped:
+    """Is dropped while a signal comes: what its destructor raises Python drops too."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __del__(self) -> None:
+        signal.raise_signal(self.number)
+
+
+def wait_a_while() -> int:
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        time.sleep(0.01)
+    return 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_interrupt_that_falls_into_a_destructor_is_not_lost(number: int, capsys: pytest.CaptureFixture[str]) -> None:
+    def work() -> int:
+        dropped = InterruptedWhenDropped(number)
+        del dropped
+        return wait_a_while()
+
+    hook = sys.unraisablehook
+    assert run(work) == 130
+    assert capsys.readouterr().err == "influbayes try: interrupted, nothing written.\n"
+    assert sys.unraisablehook is hook
+
+
+def test_an_interrupt_that_was_dropped_waits_where_interrupts_are_held(capsys: pytest.CaptureFixture[str]) -> None:
+    steps = []
+
+    def work() -> int:
+        dropped = InterruptedWhenDropped(signal.SIGTERM)
+        del dropped
+        with hold_interrupts():
+            time.sleep(0.2)
+            steps.append("held")
+        return wait_a_while()
+
+    assert run(work) == 130
+    assert steps == ["held"]
+    capsys.readouterr()
 
 
 @pytest.mark.parametrize("entry", WORK, ids=lambda entry: entry.__name__.rpartition(".")[2])

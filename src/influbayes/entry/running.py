@@ -27,6 +27,8 @@ DEFECT, WITHHELD, INTERRUPTED = 1, 4, 130
 _NEW_OBJECTS = 100_000
 """New objects after which Python looks for cycles, instead of 700: some 10 MB at most, and a twentieth of the time."""
 
+_MOMENT_SECONDS = 0.02
+
 Results = dict[str, Any]
 
 
@@ -60,7 +62,7 @@ def run_entry(
     """
     words = list(sys.argv[1:] if argv is None else argv)
     try:
-        with _stop_on_sigterm(), _print_anything(parser.prog), _collect_seldom():
+        with _stop_on_sigterm(), _interrupt_again(), _print_anything(parser.prog), _collect_seldom():
             return work(parser.parse_args(words), shlex.join([*parser.prog.split(), *words]))
     except InflubayesError as reason:
         return _end(f"{parser.prog}: {reason}", reason.exit_code)
@@ -129,6 +131,35 @@ def _stop_on_sigterm() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _interrupt_again() -> Iterator[None]:
+    """Deliver an interruption a moment later where it fell into a destructor or a callback, which drop exceptions."""
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
+        yield
+        return
+    hook, before = sys.unraisablehook, signal.signal(signal.SIGALRM, _deliver)
+
+    def note(dropped: sys.UnraisableHookArgs) -> None:
+        if issubclass(dropped.exc_type, KeyboardInterrupt):
+            signal.setitimer(signal.ITIMER_REAL, _MOMENT_SECONDS)
+        else:
+            hook(dropped)
+
+    sys.unraisablehook = note
+    try:
+        yield
+    finally:
+        sys.unraisablehook = hook
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _deliver(number: int, frame: object) -> None:
+    if not callable(signal.getsignal(signal.SIGINT)):
+        raise KeyboardInterrupt
+    signal.raise_signal(signal.SIGINT)  # so that whoever holds interrupts back holds this one too
 
 
 @contextmanager
