@@ -12,9 +12,9 @@ from scipy.special import expit
 from scipy.stats import binom, norm
 
 from influbayes.errors import UsageError
-from influbayes.hierarchy.coding import code_design, decode
+from influbayes.hierarchy.coding import code_design, decode, dims_of
 from influbayes.hierarchy.design import Design, build_design, zero_sum_basis
-from influbayes.hierarchy.model import build_model, describe_model, evaluate_model, sampled_names
+from influbayes.hierarchy.model import build_model, describe_model, evaluate_model
 from influbayes.hierarchy.posterior import EngineRun, Fit
 from influbayes.hierarchy.predict import linear_predictor
 from influbayes.hierarchy.priors import log_density_scale
@@ -163,7 +163,7 @@ def test_linear_predictor_is_the_models_own(design: Design) -> None:
 
     model = build_model(design)
     points = draw_points(design)[:3]
-    names = [*sampled_names(design), "linear_predictor"]
+    names = [*dims_of(design), "linear_predictor"]
     import pytensor
 
     # Free variables are given by name, everything else follows.
@@ -190,7 +190,7 @@ def test_effects_are_the_decoded_coefficients(make_posts: Any) -> None:
             theta[block.start : block.stop] = point[block.scale] * point[f"coefficient_{name}"]
     expected = decode(coding, theta)
     inputs = to_model_space(model, point)
-    for name in (name for name in sampled_names(design) if name.startswith("effect_")):
+    for name in (name for name in dims_of(design) if name.startswith("effect_")):
         function = model.compile_fn(
             model.replace_rvs_by_values([model[name]])[0],
             inputs=model.value_vars,
@@ -203,7 +203,6 @@ def test_effects_are_the_decoded_coefficients(make_posts: Any) -> None:
 
 
 def dims(design: Design, name: str) -> tuple[str, ...]:
-    from influbayes.hierarchy.coding import dims_of
 
     return dims_of(design)[name]
 
@@ -247,7 +246,7 @@ def test_diagram_names_the_variables(make_posts: Any) -> None:
     design = build("all terms, half_normal", make_posts, 1)
     text = describe_model(design)
     assert text.startswith("graph TD")
-    for name in (*sampled_names(design), "linear_predictor", "conversions", "coefficient_Creator_ID"):
+    for name in (*dims_of(design), "linear_predictor", "conversions", "coefficient_Creator_ID"):
         assert name in text
 
 

@@ -176,8 +176,3 @@ def weigh_touches(journeys: Journeys, rule: str, options: RuleOptions | None = N
     if rule not in TOUCH_RULES:
         raise UsageError(f"No rule {rule!r} over touches. There are: {', '.join(TOUCH_RULES)}.")
     return TOUCH_RULES[rule](journeys, options or RuleOptions())
-
-
-def sum_credits(journeys: Journeys, weights: FloatArray, codes: IntArray, size: int) -> FloatArray:
-    """Return (size,) sign-ups credited to each group of touches; `codes` (touches,) names the group of each."""
-    return np.bincount(codes, weights * journeys.conversions[journeys.journey], size)

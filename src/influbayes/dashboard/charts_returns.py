@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 SCATTER_PIXELS, CELL_PIXELS, MAP_FRAME = 440, 64, 130
 ROOM = 1.4
-NAMED = 5
 
 
 def draw_money(frame: pd.DataFrame, *, colours: Colours) -> go.Figure:

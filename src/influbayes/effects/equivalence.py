@@ -73,17 +73,15 @@ def estimate_equivalence(fit: Fit, *, threshold: float) -> tuple[Equivalence, ..
     UsageError
         `threshold` not above 1.
     """
-    check_threshold(threshold)
-    bound = float(np.log(threshold))
     return tuple(
         Equivalence(
-            id=name_row(fit.design.question, "odds_ratio", factor, level, reference),
-            variable=factor,
-            level=level,
-            reference=reference,
-            probability=estimate_probability(bound - np.abs(draws)),
+            id=position.id,
+            variable=position.variable,
+            level=position.level,
+            reference=position.reference,
+            probability=position.equal,
         )
-        for factor, level, reference, draws in _list_log_odds_ratios(fit)
+        for position in place_contrasts(fit, threshold=threshold)
     )
 
 
@@ -99,7 +97,7 @@ def place_contrasts(fit: Fit, *, threshold: float) -> tuple[Position, ...]:
     Returns
     -------
     tuple of Position
-        `equal` is what `estimate_equivalence` gives.
+        One for each contrast; `equal` does not depend on its direction, as the bound is symmetric on the log odds.
 
     Raises
     ------

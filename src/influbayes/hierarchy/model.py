@@ -81,13 +81,6 @@ def collect_data(design: Design, coding: Coding) -> dict[str, Any]:
     }
 
 
-def sampled_names(design: Design) -> tuple[str, ...]:
-    """Return the variables to keep from a run: all that posterior.nc holds, not the coefficients behind them."""
-    from influbayes.hierarchy.coding import dims_of
-
-    return tuple(dims_of(design))
-
-
 def _count_ways(conversions: IntArray, trials: IntArray) -> FloatArray:
     """Return the log binomial coefficient of every cell: data, so computed once and not at every step."""
     from scipy.special import gammaln

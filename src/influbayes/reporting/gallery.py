@@ -86,11 +86,6 @@ def paint(task: Task) -> Images:
     return {name: save_figure(figure) for name, figure in figures.items() if figure is not None}
 
 
-def paint_all(tasks: Mapping[str, Task]) -> Images:
-    """Return the pictures of all tasks, drawn here."""
-    return {name: image for task in tasks.values() for name, image in paint(task).items()}
-
-
 def _fill_pipe(count: int) -> int:
     """Return the reading end of a pipe that holds a byte for each task and then ends."""
     if count > _MOST_TASKS:

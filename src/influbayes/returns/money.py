@@ -177,6 +177,22 @@ def _make_slices(
         // (int(rows["user"].max() if len(rows) else 0) + 1),
         minlength=size,
     )
+    return list_slices(
+        variable, levels, revenue=revenue, payout=payout, orders=orders, users=users, influencers=influencers
+    )
+
+
+def list_slices(
+    variable: str,
+    levels: tuple[str, ...],
+    *,
+    revenue: FloatArray,
+    payout: FloatArray,
+    orders: FloatArray,
+    users: IntArray,
+    influencers: IntArray,
+) -> list[Slice]:
+    """Return the slices of one variable from sums by level (levels,); ROAS is not defined where the payout is 0."""
     return [
         Slice(
             variable=variable,

@@ -34,6 +34,7 @@ from influbayes.returns.money import (
     Totals,
     code_people,
     divide,
+    list_slices,
 )
 from influbayes.returns.pooling import PooledReturns, pool_counts, require_buyers
 from influbayes.tables.cells import BoolArray, FloatArray, IntArray
@@ -328,19 +329,7 @@ def _make_slices(
     revenue = np.bincount(codes, weights=part.revenue[rows], minlength=size)
     orders = np.bincount(codes, weights=part.orders[rows], minlength=size)
     users = _count_distinct(codes, part.index.user[rows], size)
-    return [
-        Slice(
-            variable=variable,
-            level=level,
-            revenue=round(float(revenue[i]), 6),
-            payout=round(float(payout[i]), 6),
-            orders=int(orders[i]),
-            users=int(users[i]),
-            influencers=int(people[i]),
-            roas=divide(float(revenue[i]), float(payout[i])),
-        )
-        for i, level in enumerate(levels)
-    ]
+    return list_slices(variable, levels, revenue=revenue, payout=payout, orders=orders, users=users, influencers=people)
 
 
 def _count_distinct(codes: IntArray, user: IntArray, size: int) -> IntArray:
