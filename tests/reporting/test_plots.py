@@ -87,10 +87,21 @@ def test_every_picture_of_a_study_with_creators_and_numerics_is_drawn(figures):
     assert {f"{kind}_{name}" for kind in ("checks", "chains", "priors") for name in questions} <= set(figures)
 
 
-def test_every_axis_that_shows_has_a_title_or_a_label(figures):
+def test_every_axis_that_shows_numbers_has_a_label(figures):
     for name, figure in figures.items():
         for axes in figure.axes:
-            assert not axes.get_visible() or axes.get_xlabel(), name
+            numbers = axes.xaxis.get_tick_params().get("labelbottom", True)
+            assert not axes.get_visible() or axes.get_xlabel() or (not numbers and axes.get_title(loc="left")), name
+
+
+def test_the_lowest_panel_of_every_column_of_chains_is_labelled(figures):
+    for name in ("chains_as_bought", "chains_engagement_constant"):
+        shown = [axes for axes in figures[name].axes if axes.get_visible()]
+        columns = {axes.get_subplotspec().colspan.start for axes in shown}
+        for column in columns:
+            lowest = [axes for axes in shown if axes.get_subplotspec().colspan.start == column][-1]
+            assert lowest.get_xlabel()
+            assert lowest.xaxis.get_tick_params()["labelbottom"]
 
 
 def test_same_study_gives_the_same_bytes(conversion_analysis, conversion_results, figures):

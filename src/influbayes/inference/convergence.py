@@ -99,7 +99,12 @@ def estimate_ess_mean(draws: FloatArray) -> FloatArray:
 
 def estimate_rhat(draws: FloatArray) -> FloatArray:
     """Return the rank-normalised split R-hat (quantity,) of draws (quantity, chain, draw), bulk or tail if larger."""
-    return _guard(draws, lambda good: _estimate_rhat(good, _rank_normalise(_split_chains(good))))
+
+    def estimate(good: FloatArray) -> FloatArray:
+        halves = _split_chains(good)
+        return _estimate_rhat(_rank_normalise(halves), _rank_normalise(_fold(halves)))
+
+    return _guard(draws, estimate)
 
 
 def _guard(draws: FloatArray, estimate: Callable[[FloatArray], FloatArray]) -> FloatArray:
@@ -130,8 +135,10 @@ def _summarise_usable(draws: FloatArray, prob: float, exponentiate: bool) -> Flo
     ordered = np.take_along_axis(flat, order, axis=1)
     low, middle, high = (_estimate_ess(_split_chains(_is_below(draws, ordered, p))) for p in (TAILS[0], 0.5, TAILS[1]))
     halves = _split_chains(draws)
-    whole = halves.size == draws.size
-    bulk = _score_order(order, ordered).reshape(halves.shape) if whole else _rank_normalise(halves)
+    if halves.size == draws.size:
+        bulk, folded = (scores.reshape(halves.shape) for scores in _score_both(order, ordered))
+    else:
+        bulk, folded = _rank_normalise(halves), _rank_normalise(_fold(halves))
     with np.errstate(over="ignore"):
         natural = np.exp(ordered) if exponentiate else ordered
     return np.stack(
@@ -140,9 +147,24 @@ def _summarise_usable(draws: FloatArray, prob: float, exponentiate: bool) -> Flo
             _estimate_mcse_median(natural, middle),
             _estimate_ess(bulk),
             np.minimum(low, high),
-            _estimate_rhat(draws, bulk),
+            _estimate_rhat(bulk, folded),
         )
     )
+
+
+def _score_both(order: IntArray, ordered: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return normal scores of the draws and of their distances from the median, from what sorts the draws.
+
+    Distances rise to both sides of the median: their order is that of the draws with two rising runs merged.
+    """
+    middle = ordered.shape[1] // 2
+    centre = (ordered[:, middle - (ordered.shape[1] + 1) % 2] + ordered[:, middle])[:, None] / 2
+    below, above = (centre - ordered[:, :middle])[:, ::-1], ordered[:, middle:] - centre
+    runs = np.concatenate((below, above), axis=1)
+    merged = np.argsort(runs, axis=1, kind="stable")  # merges runs instead of sorting
+    outwards = np.concatenate((order[:, :middle][:, ::-1], order[:, middle:]), axis=1)
+    places = np.take_along_axis(outwards, merged, axis=1)
+    return _score_order(order, ordered), _score_order(places, np.take_along_axis(runs, merged, axis=1))
 
 
 def find_quantile(ordered: FloatArray, p: float) -> FloatArray:
@@ -177,25 +199,30 @@ def _score_order(order: IntArray, ordered: FloatArray) -> FloatArray:
     """Return normal scores (quantity, draws) in the draws' own order, from what sorts them and the sorted draws."""
     count = order.shape[1]
     scores = ndtri((np.arange(2 * count - 1) / 2 + 1 - 3 / 8) / (count + 1 / 4))
+    by_rank = np.tile(scores[::2], (len(order), 1))
+    tied = np.zeros((len(order), count + 1), dtype=bool)  # whether a draw equals the one before it
+    tied[:, 1:-1] = ordered[:, 1:] == ordered[:, :-1]
+    first = np.flatnonzero(tied[:, 1:] & ~tied[:, :-1])
+    length = np.flatnonzero(tied[:, :-1] & ~tied[:, 1:]) - first + 1
+    begins = np.cumsum(length) - length
+    among = np.arange(length.sum()) - np.repeat(begins, length)
+    np.put(by_rank, np.repeat(first, length) + among, np.repeat(scores[2 * (first % count) + length - 1], length))
     result = np.empty(ordered.shape)
-    changes = ordered[:, 1:] != ordered[:, :-1]
-    if changes.all():
-        np.put_along_axis(result, order, np.broadcast_to(scores[::2], ordered.shape), axis=1)
-        return result
-    begins = np.hstack((np.ones((len(ordered), 1), dtype=bool), changes)).ravel()
-    first = np.flatnonzero(begins)
-    length = np.diff(first, append=begins.size)
-    tied = np.repeat(scores[2 * (first % count) + length - 1], length)
-    np.put_along_axis(result, order, tied.reshape(ordered.shape), axis=1)
+    np.put_along_axis(result, order, by_rank, axis=1)
     return result
 
 
-def _estimate_rhat(draws: FloatArray, bulk: FloatArray) -> FloatArray:
-    if draws.shape[1] < 2:
-        return np.full(len(draws), np.nan)
-    halves = _split_chains(draws)
-    folded = np.abs(halves - np.median(halves.reshape(len(halves), -1), axis=1)[:, None, None])
-    return np.asarray(np.maximum(_compare_chains(bulk), _compare_chains(_rank_normalise(folded))))
+def _fold(draws: FloatArray) -> FloatArray:
+    """Return distances from the median over all chains, in which a difference of spread shows."""
+    middle = np.median(draws.reshape(len(draws), -1), axis=1)[:, None, None]
+    return np.asarray(np.abs(draws - middle))
+
+
+def _estimate_rhat(bulk: FloatArray, folded: FloatArray) -> FloatArray:
+    """Return the larger R-hat (quantity,) of normal scores of draws and of their distances from the median."""
+    if bulk.shape[1] == 2:  # the halves of a single chain
+        return np.full(len(bulk), np.nan)
+    return np.asarray(np.maximum(_compare_chains(bulk), _compare_chains(folded)))
 
 
 def _compare_chains(chains: FloatArray) -> FloatArray:

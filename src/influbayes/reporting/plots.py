@@ -11,10 +11,10 @@ from functools import partial
 from io import BytesIO
 from typing import Any
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from influbayes.hierarchy.posterior import Fit
+from influbayes.reporting.canvas import LineCanvas
 from influbayes.reporting.gallery import Task
 from influbayes.reporting.plots_checks import draw_calibration, draw_chains, draw_checks, draw_priors
 from influbayes.reporting.plots_contrasts import draw_contrasts, draw_forest, order_questions
@@ -123,6 +123,6 @@ def save_figure(figure: Figure) -> bytes:
     target = BytesIO()
     with drawing_style():
         # Not figure.savefig: it draws a constrained figure twice. Dots an inch and colour are the figure's own.
-        canvas: Any = FigureCanvasAgg(figure)
+        canvas: Any = LineCanvas(figure)
         canvas.print_png(target, metadata={"Software": None}, pil_kwargs={"compress_level": _COMPRESSION})
     return target.getvalue()

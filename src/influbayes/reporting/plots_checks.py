@@ -12,6 +12,7 @@ from math import gamma, pi, sqrt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from influbayes.effects.criticism import PredictiveCheck
 from influbayes.hierarchy.design import Design, FloatArray
@@ -42,6 +43,7 @@ from influbayes.reporting.wording import name_column
 
 MOST_CHECKS, MOST_PARAMETERS = 16, 12
 BINS = 20
+_COLUMNS = 3
 Density = Callable[[FloatArray], FloatArray]
 
 
@@ -224,16 +226,27 @@ def draw_chains(fit: Fit) -> Figure:
     )
     for ax, parameter in zip(axes, parameters, strict=False):
         _draw_ranks(ax, parameter)
+    for place, ax in enumerate(axes[: len(parameters)]):
+        _label_outer(ax, lowest=place + _COLUMNS >= len(parameters), first=place % _COLUMNS == 0)
     return figure
 
 
 def _lay_out(count: int, *, title: str, subtitle: str) -> tuple[Figure, list[Axes]]:
-    lines = (count + 2) // 3
+    lines = -(-count // _COLUMNS)
     figure = new_figure(1.0 + 1.75 * lines, title=title, subtitle=subtitle)
-    axes = list(figure.subplots(lines, min(3, count), squeeze=False).ravel())
+    axes = list(figure.subplots(lines, min(_COLUMNS, count), squeeze=False).ravel())
     for ax in axes[count:]:
         ax.set_visible(False)
     return figure, axes
+
+
+def _label_outer(ax: Axes, *, lowest: bool, first: bool) -> None:
+    """Label the axes that panels have in common at the lower and at the left edge only."""
+    ax.tick_params(labelbottom=lowest, labelleft=first)
+    if lowest:
+        ax.set_xlabel("rank, per cent of all draws", fontsize=8)
+    if first:
+        ax.set_ylabel("against even", fontsize=8)
 
 
 def _draw_ranks(ax: Axes, parameter: Parameter) -> None:
@@ -248,10 +261,10 @@ def _draw_ranks(ax: Axes, parameter: Parameter) -> None:
             share, np.linspace(0, 100, BINS + 1), baseline=None, color=CHAINS[chain % len(CHAINS)], lw=1.1, alpha=0.9
         )
     ax.set_ylim(0, 2)
+    ax.set_yticks((0, 1, 2))
     ax.set_xlim(0, 100)
+    ax.set_xticks((0, 50, 100))
     ax.set_title(escape_math(clean_label(parameter.label, 30)), fontsize=9)
-    ax.set_xlabel("rank, per cent of all draws", fontsize=8)
-    ax.set_ylabel("against even", fontsize=8)
     strip_axes(ax, keep_left=True)
 
 
@@ -266,6 +279,8 @@ def draw_priors(fit: Fit) -> Figure:
     )
     for ax, parameter in zip(axes, parameters, strict=False):
         _draw_prior(ax, parameter)
+    for ax in axes[::_COLUMNS]:
+        ax.set_ylabel("density", fontsize=8)
     return figure
 
 
@@ -280,9 +295,9 @@ def _draw_prior(ax: Axes, parameter: Parameter) -> None:
     ax.set_ylim(0, None)
     ax.set_xlim(float(grid[0]), float(grid[-1]))
     ax.set_yticks([])
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 5, 10]))
     ax.set_title(escape_math(clean_label(parameter.label, 30)), fontsize=9)
     ax.set_xlabel(parameter.unit, fontsize=8)
-    ax.set_ylabel("density", fontsize=8)
     ax.grid(axis="x", color=FAINT, lw=0.5)
     ax.set_axisbelow(True)
     strip_axes(ax)

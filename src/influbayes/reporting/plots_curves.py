@@ -13,9 +13,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.special import betaincinv
 
+from influbayes.effects.averages import sum_shifted
 from influbayes.hierarchy.design import FloatArray, ModelRows, stretch
 from influbayes.hierarchy.posterior import Fit
-from influbayes.hierarchy.predict import expected_value
+from influbayes.hierarchy.predict import iterate_rows
 from influbayes.hierarchy.spec import NumericTerm
 from influbayes.reporting.plots_contrasts import order_questions
 from influbayes.reporting.plots_style import (
@@ -99,17 +100,18 @@ def predict_curve(fit: Fit, column: str, grid: FloatArray) -> FloatArray:
     thin = max(1, fit.draws["intercept"].shape[1] * fit.draws["intercept"].shape[0] // CURVE_DRAWS)
     small = replace(fit, draws={name: values[:, ::thin] for name, values in fit.draws.items()})
     picked = np.unique(np.linspace(0, len(fit.design.rows) - 1, CURVE_ROWS).astype(np.int64))
-    together = np.zeros(len(picked), dtype=np.int64)
-    points = [expected_value(small, _set_value(fit, picked, column, value), by=together) for value in grid]
-    return np.concatenate(points, axis=-1).reshape(-1, len(grid))
-
-
-def _set_value(fit: Fit, picked: Any, column: str, value: float) -> ModelRows:
-    rows, at = fit.design.rows, fit.design.numeric_names.index(column)
+    at = fit.design.numeric_names.index(column)
     scaler = fit.design.scalers[at]
+    along = (stretch(grid, scaler.transform) - scaler.centre) / scaler.scale
+    start = np.concatenate([eta for _, eta in iterate_rows(small, _set_column(fit, picked, at, grid[0], along[0]))])
+    shifts = (along - along[0])[:, None] * small.draws["slope"][..., at].reshape(-1)
+    return sum_shifted(start, np.full(len(picked), 1 / len(picked)), shifts).T
+
+
+def _set_column(fit: Fit, picked: Any, at: int, value: float, scaled: float) -> ModelRows:
+    rows = fit.design.rows
     x, raw = rows.x[picked].copy(), rows.raw[picked].copy()
-    raw[:, at] = value
-    x[:, at] = (stretch(raw[:, at], scaler.transform) - scaler.centre) / scaler.scale
+    raw[:, at], x[:, at] = value, scaled
     codes = {name: values[picked] for name, values in rows.codes.items()}
     return ModelRows(x=x, raw=raw, codes=codes)
 
