@@ -15,6 +15,7 @@ PYTEST := $(VENV_PYTHON) -m pytest -q --durations=10
 # --- environment of every recipe ---------------------------------------------------------------------------------------
 # Another active environment, or settings meant for another Python, must not leak into .venv.
 unexport VIRTUAL_ENV CONDA_PREFIX PYTHONHOME PYTHONPATH PYTHONSTARTUP PYTHONUSERBASE PYTHONWARNINGS __PYVENV_LAUNCHER__
+unexport PYTHONDONTWRITEBYTECODE PYTHONOPTIMIZE
 unexport PIP_TARGET PIP_PREFIX PIP_ROOT PIP_CONSTRAINT PIP_REQUIREMENT PIP_NO_DEPS PIP_DRY_RUN
 export PIP_USER := 0
 export PYTHONNOUSERSITE := 1

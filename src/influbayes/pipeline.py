@@ -5,7 +5,7 @@ Each step is a function of the room that owns it; nothing is computed here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -38,7 +38,7 @@ from influbayes.hierarchy.spec import (
 )
 from influbayes.inference.engine import check_settings, fit_certified, fit_model
 from influbayes.judging import diagnose, is_unreliable, judge_priors, judge_table
-from influbayes.reporting.ahead import Ahead, begin_nothing
+from influbayes.reporting.ahead import Ahead, Comparison, begin_nothing
 from influbayes.reporting.results import (
     ConversionAnalysis,
     QuestionResult,
@@ -114,8 +114,12 @@ def analyse_posts(
     beside.begin_regressions(designs, posts, prob=chosen.prob)
     beside.begin_fits(designs[1:], lambda later: _fit_ahead(later, chosen))
     fitted = [_fit_until_sure(design, chosen, progress, beside.take_fit(design)) for design in designs]
-    beside.begin_fit_plots([found[0] for found in fitted])
-    questions = tuple(_answer_all(fitted, posts, chosen, progress, beside))
+    fits = [found[0] for found in fitted]
+    beside.begin_fit_plots(fits)
+    refit = _find_refit(fits, chosen)
+    if refit is not None:
+        beside.begin_comparison(partial(_compare_models, posts, _build_plain(posts, fits), refit))
+    questions = tuple(_answer(*found, posts, settings=chosen, progress=progress) for found in fitted)
     analysis = ConversionAnalysis(
         posts=replace(posts, notices=(*posts.notices, *_merge_notices(designs))),
         questions=questions,
@@ -147,15 +151,12 @@ def add_choices(
     """
     fits = [question.fit for question in analysis.questions]
     posts, plain = analysis.posts, None
-    scores: tuple[Score, ...] = ()
+    scores: Sequence[Score] = ()
     exact: tuple[Score, ...] = ()
     if refit is not None:
-        compared = None if ahead is None else ahead.take_comparison()
-        scores = compare_specifications(posts, refit=refit) if compared is None else compared
-        bought = next(fit.design for fit in fits if fit.design.question == "as_bought")
-        if any(term.levels == "sample" for term in bought.factors):
-            with suppress(SamplingFailed):
-                plain = refit(build_design(posts, leave_out_samples(bought.specification), question="as_bought"))
+        design = _build_plain(posts, fits)
+        compared = None if ahead is None else ahead.take_comparison(design)
+        scores, plain = compared or _compare_models(posts, design, refit)
         if request is not None and request.folds is not None:
             with suppress(SamplingFailed):
                 exact = cross_validate_shipped(posts, refit=refit, folds=request.folds, seed=analysis.seed)
@@ -166,11 +167,28 @@ def add_choices(
         prob=analysis.prob,
         seed=analysis.seed,
         without_creators=plain,
-        comparison=scores,
+        comparison=tuple(scores),
         cross_validated=exact,
         regressions=None if ahead is None else ahead.take_regressions(),
     )
     return replace(analysis, choices=choices)
+
+
+def _build_plain(posts: PostsTable, fits: Sequence[Fit]) -> Design | None:
+    """Return the design as bought without the levels that are a sample, such as creators; None where there are none."""
+    bought = next(fit.design for fit in fits if fit.design.question == "as_bought")
+    if all(term.levels == "all" for term in bought.factors):
+        return None
+    return build_design(posts, leave_out_samples(bought.specification), question="as_bought")
+
+
+def _compare_models(posts: PostsTable, plain: Design | None, refit: Callable[[Design], Fit]) -> Comparison:
+    """Compare the shipped specifications and fit the one without creators, which mostly is among them."""
+    scores = compare_specifications(posts, refit=refit)
+    if plain is not None:
+        with suppress(SamplingFailed):
+            return scores, refit(plain)
+    return scores, None
 
 
 def find_quick_refit(analysis: ConversionAnalysis, settings: Settings) -> Callable[[Design], Fit] | None:
@@ -220,22 +238,6 @@ def answer_question(
 ) -> QuestionResult:
     """Fit one question and judge it: draws, estimates, claims, predictive checks, sensitivity."""
     return _answer(*_fit_until_sure(design, settings, progress), posts, settings=settings, progress=progress)
-
-
-def _answer_all(
-    fitted: Sequence[tuple[Fit, tuple[Claim, ...], dict[str, Probability]]],
-    posts: PostsTable,
-    settings: Settings,
-    progress: Report | None,
-    beside: Ahead,
-) -> Iterator[QuestionResult]:
-    """Answer each question; once the first is answered another core compares models."""
-    refit = _find_refit([found[0] for found in fitted], settings)
-    for place, found in enumerate(fitted):
-        answer = _answer(*found, posts, settings=settings, progress=progress)
-        if place == 0 and refit is not None:
-            beside.begin_comparison(partial(compare_specifications, posts, refit=refit))
-        yield answer
 
 
 def _answer(

@@ -21,12 +21,12 @@ from influbayes.reporting.ahead import Ahead, begin_nothing
 from influbayes.reporting.copies import Copies, open_copies
 from influbayes.reporting.gallery import Gallery, Task, paint
 from influbayes.reporting.parcels import (
+    pack_comparison,
     pack_fit,
     pack_regressions,
-    pack_scores,
+    unpack_comparison,
     unpack_fit,
     unpack_regressions,
-    unpack_scores,
 )
 from influbayes.reporting.plots import list_plots
 from influbayes.reporting.plots_style import new_figure
@@ -227,17 +227,26 @@ def test_regressions_come_back_as_they_were(conversion_analysis: Any) -> None:
         assert repr(ahead.take_regressions()) == repr(found)
 
 
-def test_a_comparison_of_models_comes_back_as_it_was() -> None:
+def test_a_comparison_of_models_comes_back_as_it_was(conversion_analysis: Any) -> None:
     found = (
         Score(name="conversion", elpd=-101.2345678901234, difference=0.0, difference_se=0.0, above_limit=1),
         Score(name="additive", elpd=-103.1, difference=-1.9, difference_se=float("nan"), above_limit=None),
     )
-    assert repr(unpack_scores(pack_scores(found))) == repr(found)
+    fit = conversion_analysis.questions[0].fit
     with open_copies(cores=2) as copies, Gallery(copies) as gallery:
         ahead = Ahead(copies, gallery)
-        ahead.begin_comparison(lambda: found)
-        assert repr(ahead.take_comparison()) == repr(found)
-    assert begin_nothing().take_comparison() is None
+        ahead.begin_comparison(lambda: (found, fit))
+        scores, plain = ahead.take_comparison(fit.design)
+    assert repr(scores) == repr(found)
+    assert plain.run == fit.run
+    assert all(np.array_equal(plain.draws[name], values) for name, values in fit.draws.items())
+    assert begin_nothing().take_comparison(fit.design) is None
+
+
+@pytest.mark.parametrize("designed", [True, False])
+def test_a_comparison_without_a_plain_fit_comes_back_without_one(conversion_analysis: Any, designed: bool) -> None:
+    design = conversion_analysis.questions[0].fit.design if designed else None
+    assert unpack_comparison(pack_comparison((), None), design) == ((), None)
 
 
 def test_what_has_no_place_in_a_parcel_is_refused(conversion_analysis: Any) -> None:

@@ -26,8 +26,8 @@ from influbayes.reporting.progress import Report, print_patiently
 
 DEFECT, WITHHELD, INTERRUPTED = 1, 4, 130
 
-_NEW_OBJECTS = 100_000
-"""New objects after which Python looks for cycles, instead of 700: some 10 MB at most, and a twentieth of the time."""
+_NEW_OBJECTS = 500_000
+"""New objects after which Python looks for cycles, instead of 700: some 50 MB at most, and no time to speak of."""
 
 _KEPT_BYTES, _LARGE_BYTES = 512 << 20, 64 << 20
 """Freed memory that is kept for the arrays to come, and the size from which an array has pages of its own."""

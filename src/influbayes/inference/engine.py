@@ -44,6 +44,14 @@ def list_engines() -> tuple[str, ...]:
     return (AUTO, "laplace", "nuts")
 
 
+def load_loops(design: Design) -> None:
+    """Load the compiled loops that `laplace` needs for a design, so that copies of this process find them loaded."""
+    if any(term.levels == "sample" for term in design.factors):
+        from influbayes.inference.kernels import _exp
+
+        _exp(1.0)  # numba reads most of its library at the first call of any loop
+
+
 def fit_model(
     design: Design,
     *,

@@ -18,22 +18,26 @@ from influbayes.effects.frequentist import Frequentist
 from influbayes.effects.model_comparison import Score
 from influbayes.hierarchy.design import Design
 from influbayes.hierarchy.posterior import Fit, save_fit
+from influbayes.inference.engine import load_loops
 from influbayes.inference.likelihood import count_threads, hold_blas
 from influbayes.reporting.copies import NO_COPIES, Copies, Copy, collect_output, open_copies
 from influbayes.reporting.gallery import Gallery, Task
 from influbayes.reporting.interrupts import hold_interrupts
 from influbayes.reporting.parcels import (
     Images,
+    pack_comparison,
     pack_fit,
     pack_regressions,
-    pack_scores,
+    unpack_comparison,
     unpack_fit,
     unpack_regressions,
-    unpack_scores,
 )
 from influbayes.reporting.results import ConversionAnalysis, name_posterior
 from influbayes.reporting.run_folder import RunPlace, name_scratch
 from influbayes.tables.posts import PostsTable
+
+Comparison = tuple[Sequence[Score], Fit | None]
+"""Scores of models, and the fit without creators that is made for them, where the table has creators."""
 
 
 @dataclass(slots=True)
@@ -58,24 +62,25 @@ class Ahead:
         data = collect_output(self._regressions)
         return None if data is None else unpack_regressions(data)
 
-    def begin_comparison(self, compare: Callable[[], Sequence[Score]]) -> None:
+    def begin_comparison(self, compare: Callable[[], Comparison]) -> None:
         """Begin to compare models; the fits they need are made in the copy."""
         if self.copies.allowed:
-            self._comparison = self.copies.start(lambda: pack_scores(compare()))
+            self._comparison = self.copies.start(lambda: pack_comparison(*compare()))
 
-    def take_comparison(self) -> tuple[Score, ...] | None:
-        """Return the scores of the models, or None where they are to be compared here."""
+    def take_comparison(self, plain: Design | None) -> Comparison | None:
+        """Return scores and the fit of the design `plain`, or None where models are to be compared here."""
         data = collect_output(self._comparison)
-        return None if data is None else unpack_scores(data)
+        return None if data is None else unpack_comparison(data, plain)
 
     def begin_fits(self, designs: Sequence[Design], fit: Callable[[Design], Fit | None]) -> None:
         """Begin to fit designs that come later; `fit` may find that it cannot."""
         if self.copies.allowed and designs:
             # Once, here, instead of in every copy that needs them.
-            import influbayes.inference.kernels
             import influbayes.reporting.plots  # noqa: F401
+
+            load_loops(designs[0])
         for design in designs:
-            self._fits[design.question] = self.copies.start(_prepare_fit(design, fit))
+            self._fits[design.question] = self.copies.start(_prepare_fit(design, fit), urgent=True)
 
     def take_fit(self, design: Design) -> Fit | None:
         """Return the fit of a design that was begun, or None where it is to be fitted here."""

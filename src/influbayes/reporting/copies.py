@@ -29,6 +29,9 @@ from influbayes.reporting.interrupts import hold_interrupts
 PATIENCE_SECONDS = 60.0
 """How long a copy is waited for once its work is needed; then the work is done here."""
 
+_GIVE_WAY = 5
+"""Steps of niceness of a copy whose work is not needed next: three of them leave this process a whole core of two."""
+
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 _AT_ONCE = 1 << 20
 
@@ -48,10 +51,13 @@ class Copies:
     allowed: bool
     _ending: ExitStack = field(default_factory=ExitStack)
 
-    def start(self, work: Callable[[], bytes]) -> Copy | None:
-        """Start `work` in a copy, or return None where there can be none."""
+    def start(self, work: Callable[[], bytes], *, urgent: bool = False) -> Copy | None:
+        """Start `work` in a copy, or return None where there can be none; unless urgent it gives way to this process.
+
+        Urgent is what this process needs next.
+        """
         with hold_interrupts():  # so that none is started that is not ended
-            copy = start_copy(work) if self.allowed else None
+            copy = start_copy(work, urgent=urgent) if self.allowed else None
             if copy is not None:
                 self._ending.callback(end_copy, copy)
         return copy
@@ -80,8 +86,8 @@ def can_copy() -> bool:
     return sys.platform == "linux" and threading.current_thread() is threading.main_thread()
 
 
-def start_copy(work: Callable[[], bytes]) -> Copy | None:
-    """Start `work` in a copy of this process; None where the system grants none."""
+def start_copy(work: Callable[[], bytes], *, urgent: bool = False) -> Copy | None:
+    """Start `work` in a copy of this process, nicer to others unless urgent; None where the system grants none."""
     if sys.platform != "linux":
         return None
     maker = os.getpid()
@@ -95,7 +101,7 @@ def start_copy(work: Callable[[], bytes]) -> Copy | None:
         os.close(output)
         return None
     if made == 0:
-        _live_as_copy(work, output, maker)
+        _live_as_copy(work, output, maker, give_way=0 if urgent else _GIVE_WAY)
     try:
         return Copy(process=os.pidfd_open(made), output=output)
     except OSError:  # an old kernel: without a handle it could not be ended safely
@@ -142,7 +148,7 @@ def _fork() -> int:
         return os.fork()
 
 
-def _live_as_copy(work: Callable[[], bytes], output: int, maker: int) -> NoReturn:
+def _live_as_copy(work: Callable[[], bytes], output: int, maker: int, *, give_way: int) -> NoReturn:
     """Do the work, write what it returns and end: nothing of this process's own ending is done twice."""
     code = 1
     try:
@@ -150,6 +156,7 @@ def _live_as_copy(work: Callable[[], bytes], output: int, maker: int) -> NoRetur
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         _end_with(maker)
         _fall_silent()
+        os.nice(give_way)
         # One core a copy: libraries that are loaded from now on, and our own threads (`count_threads`), read this.
         os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
         gc.disable()  # it will not live long

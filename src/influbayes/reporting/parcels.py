@@ -63,14 +63,16 @@ def unpack_regressions(data: bytes) -> dict[str, Frequentist]:
     }
 
 
-def pack_scores(scores: Sequence[Score]) -> bytes:
-    """Return the scores of a comparison of models as bytes."""
-    return _pack([asdict(score) for score in scores])
+def pack_comparison(scores: Sequence[Score], plain: Fit | None) -> bytes:
+    """Return a comparison of models, and a fit that was made for it, as bytes."""
+    return _pack([asdict(score) for score in scores], [] if plain is None else [pack_fit(plain)])
 
 
-def unpack_scores(data: bytes) -> tuple[Score, ...]:
-    """Return what `pack_scores` was given."""
-    return tuple(Score(**score) for score in _unpack(data)[0])
+def unpack_comparison(data: bytes, plain: Design | None) -> tuple[tuple[Score, ...], Fit | None]:
+    """Return what `pack_comparison` was given, the fit as one of the design `plain`."""
+    rows, at = _unpack(data)
+    fit = None if plain is None or at == len(data) else unpack_fit(data[at:], plain)
+    return tuple(Score(**row) for row in rows), fit
 
 
 def pack_fit(fit: Fit) -> bytes:
