@@ -2,7 +2,7 @@
 
 Every run is a process of its own that writes a run folder. Runs on all cores (copies of the process work beside it) and
 in one process (OMP_NUM_THREADS=1) take turns, so that a busy machine hurts both alike. CPU seconds are those of the
-process and of its copies. Imports are timed in a fresh process, in the order in which a run needs them.
+process and of its copies. Python keeps its bytecode, as it does unless told otherwise. Imports are timed in a fresh process, in the order in which a run needs them.
 
     python benchmarks/command_time.py --repeats 5
 
@@ -59,8 +59,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def time_command(out: Path, settings: Mapping[str, str]) -> Row:
     """Return wall and CPU seconds of one run, and the load of the machine before it."""
     words = [sys.executable, "-m", "influbayes.fit", "--quiet", "--out", str(out)]
+    usual = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     load, begin = os.getloadavg()[0], time.perf_counter()
-    process = subprocess.Popen(words, env={**os.environ, **settings})
+    process = subprocess.Popen(words, env={**usual, **settings})
     _, status, used = os.wait4(process.pid, 0)
     wall = time.perf_counter() - begin
     process.returncode = os.waitstatus_to_exitcode(status)

@@ -119,6 +119,7 @@ def read_metric(view: View, label: str) -> str:
 def test_a_table_is_downloaded_as_the_library_writes_it(view: View, sample_runs: Path, tmp_path: Path) -> None:
     view.open("Returns")
     view.page.get_by_text("The numbers of this chart").first.click()
+    view.settle()  # a click while the table still unfolds is lost
     with view.page.expect_download() as waiting:
         view.page.get_by_role("button", name="Download CSV").first.click()
     waiting.value.save_as(tmp_path / "influencers.csv")

@@ -542,3 +542,14 @@ def test_line_without_end_and_file_that_changes_are_refused(tmp_path: Path, monk
         DataRefused, match=r"IB-D00 posts\.csv: was changed while it was read\. Wait until it is written"
     ):
         read(path)
+
+
+@pytest.mark.parametrize("write", [write_duckdb, write_sqlite], ids=["duckdb", "sqlite"])
+def test_a_process_that_read_a_database_ends_with_its_own_words_only(tmp_path: Path, write: Callable[..., str]) -> None:
+    source = write(tmp_path, make_frame()).replace("SELECT *", "SELECT Influencer_Tier")
+    command = [sys.executable, "-m", "influbayes.fit", source, "--quiet", "--out", str(tmp_path / "run")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    assert done.stderr.startswith("influbayes fit: ")
+    assert "leak" not in done.stderr
+    assert not done.stdout

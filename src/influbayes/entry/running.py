@@ -29,6 +29,9 @@ DEFECT, WITHHELD, INTERRUPTED = 1, 4, 130
 _NEW_OBJECTS = 500_000
 """New objects after which Python looks for cycles, instead of 700: some 50 MB at most, and no time to speak of."""
 
+_COUNTS_WHAT_IS_LEFT = "duckdb"
+"""A library that prints, as the process ends, which of its objects nobody has freed."""
+
 _KEPT_BYTES, _LARGE_BYTES = 512 << 20, 64 << 20
 """Freed memory that is kept for the arrays to come, and the size from which an array has pages of its own."""
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt(3)
@@ -175,14 +178,19 @@ def _collect_seldom() -> Iterator[None]:
 
     Nor does it search all of them once more as the process ends, which took half a second.
     """
-    atexit.unregister(gc.freeze)
-    atexit.register(gc.freeze)
+    atexit.unregister(_skip_last_search)
+    atexit.register(_skip_last_search)
     before = gc.get_threshold()
     gc.set_threshold(_NEW_OBJECTS, *before[1:])
     try:
         yield
     finally:
         gc.set_threshold(*before)
+
+
+def _skip_last_search() -> None:
+    if _COUNTS_WHAT_IS_LEFT not in sys.modules:
+        gc.freeze()
 
 
 def _keep_memory() -> None:
