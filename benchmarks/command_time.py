@@ -2,7 +2,8 @@
 
 Every run is a process of its own that writes a run folder. Runs on all cores (copies of the process work beside it) and
 in one process (OMP_NUM_THREADS=1) take turns, so that a busy machine hurts both alike. CPU seconds are those of the
-process and of its copies. Python keeps its bytecode, as it does unless told otherwise. Imports are timed in a fresh process, in the order in which a run needs them.
+process and of its copies. Python keeps its bytecode, as it does unless told otherwise. Imports are timed in a fresh
+process, in the order in which a run needs them.
 
     python benchmarks/command_time.py --repeats 5
 

@@ -97,6 +97,8 @@ def test_labels_beyond_the_encoding_of_the_screen_are_escaped(
     assert (done.returncode, done.stderr) == (0, "")
     assert "vs Mega" in done.stdout
     assert ("微型 Größe 😀 vs Mega" in done.stdout) == (language == "C")
+    assert r"\u2212" not in done.stdout  # a minus is written plainly where the encoding has none
+    assert ("(-" in done.stdout) == (language != "C")
     check_whole(seed=5, beside=("posts.csv", "Größe 微.csv"))
 
 

@@ -114,7 +114,7 @@ STEP = make_effect(
         (
             say("beats", make_effect("difference", estimate=0.3, lower=-1.9, upper=2.4), probability=0.61),
             "As bought, Micro and Mega cannot be told apart: the expected difference, Micro minus Mega, is 0.3 "
-            "conversions per 100 posts (90 % credible interval -1.9 to 2.4). Probability that Micro beats Mega: 61 %.",
+            "conversions per 100 posts (90 % credible interval −1.9 to 2.4). Probability that Micro beats Mega: 61 %.",
         ),
         (
             say("beats", make_effect("odds_ratio"), probability=0.97),
@@ -310,7 +310,7 @@ def test_ratios_have_two_digits(value: float, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(3.21, "3.2"), (-0.8, "-0.8"), (0.04, "0.04"), (-0.001, "0.00"), (0, "0.00"), (12, "12.0")]
+    ("value", "text"), [(3.21, "3.2"), (-0.8, "−0.8"), (0.04, "0.04"), (-0.001, "0.00"), (0, "0.00"), (12, "12.0")]
 )
 def test_numbers_per_100_posts_have_one_decimal(value: float, text: str) -> None:
     assert say_per_100(value) == text

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import atexit
+import codecs
 import ctypes
 import gc
 import io
@@ -225,9 +226,22 @@ def _print_anything(prog: str) -> Iterator[None]:
     for stream in (sys.stdout, sys.stderr):
         # Errors other than strict are kept where every character has its bytes.
         if isinstance(stream, io.TextIOWrapper) and (stream.errors == "strict" or stream.encoding.lower() != "utf-8"):
-            stream.reconfigure(errors="backslashreplace")
+            stream.reconfigure(errors=_PLAINLY)
     with print_patiently(on_loss=say_lost):
         yield
+
+
+def _write_plainly(error: UnicodeError) -> tuple[str, int]:
+    """Stand in for letters that an encoding lacks: the plain sign that looks alike, else the number of the letter."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lacking = error.object[error.start : error.end]
+    return "".join(_LOOKS_LIKE.get(letter, ascii(letter)[1:-1]) for letter in lacking), error.end
+
+
+_LOOKS_LIKE = {"\u2212": "-", "\u2013": "-", "\u2500": "-", "\u2026": "...", "\u00d7": "x"}
+_PLAINLY = "influbayes.plainly"
+codecs.register_error(_PLAINLY, _write_plainly)
 
 
 # --- defects ----------------------------------------------------------------------------------------------------------

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from influbayes.gate.thresholds import UNDECIDED, band
-from influbayes.reporting.numbers import MINUS
 from influbayes.reporting.wording import (
+    MINUS,
     WORDS,
     join_words,
     name_levels,

@@ -17,7 +17,7 @@ from influbayes.reporting.credit_model_sentences import (
     state,
 )
 from influbayes.reporting.numbers import format_share
-from influbayes.reporting.wording import join_words, say_probability
+from influbayes.reporting.wording import MINUS, join_words, say_probability
 
 Results = Mapping[str, Any]
 Row = Mapping[str, Any]
@@ -67,7 +67,7 @@ def _words(results: Results, rule: str) -> str:
 def say_credit(value: float) -> str:
     """Return a number of sign-ups: whole from 10 on, one decimal below."""
     text = f"{value:,.0f}" if abs(value) >= 9.95 or value == round(value) else f"{value:.1f}"
-    return "0" if text in ("-0", "-0.0", "0.0") else text.replace("-", "\u2212")
+    return "0" if text in ("-0", "-0.0", "0.0") else text.replace("-", MINUS)
 
 
 def say_interval(row: Row) -> str:

@@ -17,8 +17,9 @@ from influbayes.reporting.beside_words import (
     write_frequentist,
     write_priors,
 )
-from influbayes.reporting.numbers import MINUS, format_number, format_share
+from influbayes.reporting.numbers import format_number, format_share
 from influbayes.reporting.wording import (
+    MINUS,
     WORDS,
     join_words,
     name_levels,

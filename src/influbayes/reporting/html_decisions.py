@@ -14,7 +14,6 @@ from influbayes.reporting.decision_words import is_worth_asking, name_unit, say_
 from influbayes.reporting.html_tables import QUESTION_WORDS, WITHHELD, Table
 from influbayes.reporting.level_order import sort_rows
 from influbayes.reporting.numbers import (
-    MINUS,
     NOTHING,
     format_number,
     format_probability,
@@ -22,7 +21,7 @@ from influbayes.reporting.numbers import (
     format_share,
     format_signed,
 )
-from influbayes.reporting.wording import name_column, say_mass
+from influbayes.reporting.wording import MINUS, name_column, say_mass
 
 Row = Mapping[str, Any]
 

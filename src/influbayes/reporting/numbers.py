@@ -8,10 +8,9 @@ from __future__ import annotations
 import math
 
 from influbayes.effects.estimands import Probability
-from influbayes.reporting.wording import say_per_100, say_probability, say_ratio
+from influbayes.reporting.wording import MINUS, say_per_100, say_probability, say_ratio
 
 NOTHING = "–"
-MINUS = "\u2212"
 
 
 def format_number(value: float | None, digits: int = 3) -> str:
@@ -39,7 +38,7 @@ def format_signed(value: float | None) -> str:
     """Return a number per 100 posts with its sign: +3.1, −0.4."""
     if value is None or not math.isfinite(value):
         return NOTHING
-    text = say_per_100(value).replace("-", MINUS)
+    text = say_per_100(value)
     return f"+{text}" if value > 0 else text
 
 

@@ -14,7 +14,6 @@ from matplotlib.ticker import FuncFormatter
 
 from influbayes.reporting.decision_words import say_amount
 from influbayes.reporting.level_order import sort_rows
-from influbayes.reporting.numbers import MINUS
 from influbayes.reporting.plots_style import (
     BLUE,
     CHAINS,
@@ -34,7 +33,7 @@ from influbayes.reporting.plots_style import (
     show_percent,
     strip_axes,
 )
-from influbayes.reporting.wording import join_words, name_column, say_mass, say_ratio
+from influbayes.reporting.wording import MINUS, join_words, name_column, say_mass, say_ratio
 
 Row = Mapping[str, Any]
 MOST_CURVES, MOST_ROWS = 6, 14

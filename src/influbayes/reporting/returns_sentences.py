@@ -11,7 +11,7 @@ from typing import Any
 from influbayes.effects.estimands import Probability
 from influbayes.gate.thresholds import UNDECIDED, band
 from influbayes.gate.wording import weaker_band
-from influbayes.reporting.wording import WORDS, say_mass, say_probability
+from influbayes.reporting.wording import MINUS, WORDS, say_mass, say_probability
 
 Row = Mapping[str, Any]
 MOST_LOSING, MOST_LEADERS = 60, 10
@@ -41,14 +41,15 @@ def say_money(amount: float | None) -> str:
     """Return an amount of money without its currency, which a ledger does not name."""
     if amount is None:
         return "–"
-    return f"{amount:,.0f}" if abs(amount) >= 1000 else f"{amount:,.2f}"
+    return (f"{amount:,.0f}" if abs(amount) >= 1000 else f"{amount:,.2f}").replace("-", MINUS)
 
 
 def say_roas(value: float | None) -> str:
     """Return a return on spend: 0.47, 3.2, 41; an en dash where it is not defined."""
     if value is None:
         return "–"
-    return f"{value:.0f}" if abs(value) >= 19.95 else f"{value:.1f}" if abs(value) >= 9.95 else f"{value:.2f}"
+    text = f"{value:.0f}" if abs(value) >= 19.95 else f"{value:.1f}" if abs(value) >= 9.95 else f"{value:.2f}"
+    return text.replace("-", MINUS)
 
 
 def say_interval(effect: Row) -> str:

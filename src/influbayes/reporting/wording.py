@@ -23,6 +23,9 @@ _COLUMN_WORDS = {
 _PLURALS = {"Influencer_Tier": "tiers", "Audience_Region": "regions", "Creator_ID": "creators"}
 
 
+MINUS = "\u2212"
+
+
 def say_ratio(value: float) -> str:
     """Return a ratio with two significant digits: "1.8", "0.56", "12"; near 1, where they say too little, "1.27"."""
     if value < 0.001:
@@ -39,7 +42,7 @@ def say_ratio(value: float) -> str:
 def say_per_100(value: float) -> str:
     """Return a number per 100 posts with one decimal; two where one decimal would read 0.0."""
     text = f"{value:.2f}" if abs(value) < 0.05 else f"{value:.1f}"
-    return text.removeprefix("-") if float(text) == 0 else text
+    return text.removeprefix("-") if float(text) == 0 else text.replace("-", MINUS)
 
 
 def say_mass(prob: float) -> str:
