@@ -97,6 +97,19 @@ def test_a_flip_between_two_undecided_probabilities_says_that_the_leading_side_c
     assert found[0].meaning.startswith("The statement is withheld because the prior decides which side leads: with the")
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        (0.496, 0.508, "goes from 49.6 % to 50.8 %"),
+        (0.4961, 0.5012, "goes from 49.6 % to 50.1 %"),
+        (0.46, 0.54, "goes from 46 % to 54 %"),
+    ],
+)
+def test_what_crosses_one_half_is_never_said_to_be_one_half(before, after, said):
+    found = judge_sensitivity([shift(before, after)], question=QUESTION, claim_ids=["claim"])
+    assert said in found[0].meaning
+
+
 def test_a_flip_withholds_the_statement_and_names_prior_and_probabilities():
     found = judge_sensitivity(
         [shift(0.96, 0.955), shift(0.96, 0.41, prior="scale_Audience_Region", factor=2.0)],

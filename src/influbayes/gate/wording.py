@@ -183,7 +183,10 @@ def _movement(shift: PriorShift) -> float:
 
 
 def _say_change(shift: PriorShift) -> str:
-    before, after = say_probability(shift.probability_before), say_probability(shift.probability_after)
+    ends = (shift.probability_before, shift.probability_after)
+    before, after = (say_probability(end) for end in ends)
+    if "50 %" in (before, after) and min(ends) < 0.5 < max(ends):
+        before, after = (f"{100 * end:.1f} %" for end in ends)  # 50 % would hide on which side it is
     if before == after:
         return f"{_say_case(shift)}, the probability stays near {before}"
     return f"{_say_case(shift)}, the probability goes from {before} to {after}"
