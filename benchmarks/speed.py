@@ -8,6 +8,7 @@ that are not installed are named and left out; a program expected to pass the li
     python benchmarks/speed.py                                  # minutes: 1,000 to 100,000 posts, limit 60 s
     python benchmarks/speed.py --full                           # an hour or two: to a million posts, limit 300 s
     python benchmarks/speed.py --sizes 2000 20000:1000 --programs bambi-nutpie --name bambi
+    python benchmarks/speed.py --sizes 1000:150 --programs lme4 --name bambi --add
 
 Writes NAME.json, NAME.md and NAME.png in benchmarks/results/; NAME is `short` (not kept), or with --full `speed`.
 """
@@ -19,6 +20,7 @@ import json
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,14 +52,32 @@ def main(argv: list[str] | None = None) -> int:
         "absent": absent,
         "rows": [],
     }
+    earlier, measured = read_rows(arguments.name) if arguments.add else [], []
     with tempfile.TemporaryDirectory() as scratch:
         for row in run_plan(make_plan(arguments, absent, Path(scratch))):
-            record["rows"].append(row)
+            measured.append(row)
+            record["rows"] = add_rows(earlier, measured)
             # After each row, so that an interrupted run keeps what it measured.
             write_json(record, arguments.name)
     write_results(record, arguments.name)
     print(render_tables(record))
     return 0
+
+
+def read_rows(name: str) -> list[dict[str, Any]]:
+    """Return the rows of an earlier record."""
+    return list(json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))["rows"])
+
+
+def add_rows(earlier: Sequence[dict[str, Any]], measured: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return rows by size: what was measured now replaces a program's earlier rows; runs of influbayes add up."""
+
+    def name_run(row: dict[str, Any]) -> tuple[int, int, str]:
+        return (row["posts"], row["creators"], row["program"])
+
+    again = {name_run(row) for row in measured if row["program"] != OURS}
+    rows = [*(row for row in earlier if name_run(row) not in again), *measured]
+    return sorted(rows, key=lambda row: (row["creators"], row["posts"]))
 
 
 def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
@@ -72,6 +92,11 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--no-cold", action="store_true", help="leave out the runs with an empty compile cache")
     parser.add_argument("--nuts-reference-up-to", type=int, metavar="POSTS", help="larger tables: laplace draws it")
     parser.add_argument("--name", help="name of the files in results/")
+    parser.add_argument(
+        "--add",
+        action="store_true",
+        help="keep what NAME.json has of other sizes and programs; each keeps its neighbours",
+    )
     parser.add_argument("--render", action="store_true", help="make table and picture of NAME.json again")
     arguments = parser.parse_args(argv)
     full = arguments.full

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import speed
 from comparison.picture import LEAST_STEP, collect_lines, draw_record, place_labels
 from comparison.programs import OURS
 from comparison.tables import compare_speed, estimate_slope, render_short, render_tables, summarise_ours
@@ -125,3 +126,21 @@ def test_the_committed_tables_are_those_of_the_record() -> None:
     assert render_short(record) in readme, (
         "put the table that `benchmarks/speed.py --full --render` prints into README.md"
     )
+
+
+def test_rows_measured_later_take_the_place_of_the_programs_earlier_ones() -> None:
+    earlier = [
+        make_row(OURS, 20, 1.0),
+        make_row("lme4", 20, 9.0),
+        make_row("lme4", 10, 5.0),
+        make_row("glmmTMB", 20, 7),
+    ]
+    measured = [make_row(OURS, 20, 2.0), make_row("lme4", 20, 3.0)]
+    found = [(row["posts"], row["program"], row["fit_seconds"]) for row in speed.add_rows(earlier, measured)]
+    assert found == [
+        (10, "lme4", 5.0),
+        (20, OURS, 1.0),
+        (20, "glmmTMB", 7),
+        (20, OURS, 2.0),
+        (20, "lme4", 3.0),
+    ]
