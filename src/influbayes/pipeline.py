@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +117,7 @@ def analyse_posts(
     beside.begin_fit_plots(fits)
     refit = _find_refit(fits, chosen)
     if refit is not None:
-        beside.begin_comparison(partial(_compare_models, posts, _build_plain(posts, fits), refit))
+        beside.begin_comparison(lambda: _compare_models(posts, _build_plain(posts, fits), refit))
     questions = tuple(_answer(*found, posts, settings=chosen, progress=progress) for found in fitted)
     analysis = ConversionAnalysis(
         posts=replace(posts, notices=(*posts.notices, *_merge_notices(designs))),

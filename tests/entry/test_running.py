@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import re
 import signal
@@ -18,6 +19,7 @@ import pytest
 
 from influbayes import attribute, calibrate, fit, plan, roas, simulate
 from influbayes.cli import ENTRIES
+from influbayes.entry.memory import collect_seldom
 from influbayes.entry.running import run_entry, run_study
 from influbayes.errors import DataRefused, Interrupted, OutputError, SamplingFailed, UsageError
 from influbayes.reporting.interrupts import hold_interrupts
@@ -216,3 +218,36 @@ def test_an_interrupt_before_that_says_nothing_of_a_run() -> None:
     with pytest.raises(KeyboardInterrupt) as caught:
         run_study(fail_with(KeyboardInterrupt()), quiet=True, print_screen=fail_with(AssertionError()))
     assert not isinstance(caught.value, Interrupted)
+
+
+# --- memory -----------------------------------------------------------------------------------------------------------
+
+ENDING = """
+import sys
+from influbayes.entry.memory import collect_seldom, keep_memory
+
+class Ring:
+    def __init__(self):
+        self.ring = self
+    def __del__(self):
+        print("searched")
+
+keep_memory()
+with collect_seldom():
+    pass
+ring = Ring()
+{more}
+"""
+
+
+@pytest.mark.parametrize(("more", "said"), [("", ""), ("import duckdb", "searched\n")])
+def test_the_last_search_for_cycles_is_left_out_unless_a_library_counts_on_it(more: str, said: str) -> None:
+    done = subprocess.run([sys.executable, "-c", ENDING.format(more=more)], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == (said, "")
+
+
+def test_python_looks_for_cycles_as_before_once_the_work_is_done() -> None:
+    before = gc.get_threshold()
+    with collect_seldom():
+        assert gc.get_threshold()[0] > before[0]
+    assert gc.get_threshold() == before

@@ -6,10 +6,7 @@ Takes a parser and the work of an entry; makes an exit code and, at most, a few 
 from __future__ import annotations
 
 import argparse
-import atexit
 import codecs
-import ctypes
-import gc
 import io
 import shlex
 import signal
@@ -18,24 +15,15 @@ import tempfile
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from influbayes.entry.memory import collect_seldom, keep_memory
 from influbayes.errors import InflubayesError, Interrupted
 from influbayes.reporting.progress import Report, print_patiently
 
 DEFECT, WITHHELD, INTERRUPTED = 1, 4, 130
-
-_NEW_OBJECTS = 500_000
-"""New objects after which Python looks for cycles, instead of 700: some 50 MB at most, and no time to speak of."""
-
-_COUNTS_WHAT_IS_LEFT = "duckdb"
-"""A library that prints, as the process ends, which of its objects nobody has freed."""
-
-_KEPT_BYTES, _LARGE_BYTES = 512 << 20, 64 << 20
-"""Freed memory that is kept for the arrays to come, and the size from which an array has pages of its own."""
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt(3)
 
 _MOMENT_SECONDS = 0.02
 
@@ -71,9 +59,9 @@ def run_entry(
         From the parser: 0 after ``--help``, 2 where the words are off.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    _keep_memory()
+    keep_memory()
     try:
-        with _stop_on_sigterm(), _interrupt_again(), _print_anything(parser.prog), _collect_seldom():
+        with _stop_on_sigterm(), _interrupt_again(), _print_anything(parser.prog), collect_seldom():
             return work(parser.parse_args(words), shlex.join([*parser.prog.split(), *words]))
     except InflubayesError as reason:
         return _end(f"{parser.prog}: {reason}", reason.exit_code)
@@ -171,38 +159,6 @@ def _deliver(number: int, frame: object) -> None:
     if not callable(signal.getsignal(signal.SIGINT)):
         raise KeyboardInterrupt
     signal.raise_signal(signal.SIGINT)  # so that whoever holds interrupts back holds this one too
-
-
-@contextmanager
-def _collect_seldom() -> Iterator[None]:
-    """Let Python look for cycles seldom: start-up and pictures make many objects that last, and few cycles.
-
-    Nor does it search all of them once more as the process ends, which took half a second.
-    """
-    atexit.unregister(_skip_last_search)
-    atexit.register(_skip_last_search)
-    before = gc.get_threshold()
-    gc.set_threshold(_NEW_OBJECTS, *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-
-
-def _skip_last_search() -> None:
-    if _COUNTS_WHAT_IS_LEFT not in sys.modules:
-        gc.freeze()
-
-
-def _keep_memory() -> None:
-    """Let the C library keep freed memory: handing pages back and getting them anew, zeroed, costs more than sums do.
-
-    What has no `mallopt` (only glibc has it) stays as it is.
-    """
-    with suppress(AttributeError, OSError, TypeError):
-        adjust = ctypes.CDLL(None).mallopt
-        adjust(_TRIM_THRESHOLD, _KEPT_BYTES)
-        adjust(_MMAP_THRESHOLD, _LARGE_BYTES)
 
 
 def _stop(number: int, frame: object) -> None:
