@@ -52,7 +52,11 @@ def main(argv: list[str] | None = None) -> int:
         "absent": absent,
         "rows": [],
     }
-    earlier, measured = read_rows(arguments.name) if arguments.add else [], []
+    earlier: list[dict[str, Any]] = []
+    measured: list[dict[str, Any]] = []
+    if arguments.add:
+        known = json.loads((RESULTS / f"{arguments.name}.json").read_text(encoding="utf-8"))
+        earlier, record["limit"] = known["rows"], max(known["limit"], record["limit"])
     with tempfile.TemporaryDirectory() as scratch:
         for row in run_plan(make_plan(arguments, absent, Path(scratch))):
             measured.append(row)
@@ -62,11 +66,6 @@ def main(argv: list[str] | None = None) -> int:
     write_results(record, arguments.name)
     print(render_tables(record))
     return 0
-
-
-def read_rows(name: str) -> list[dict[str, Any]]:
-    """Return the rows of an earlier record."""
-    return list(json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))["rows"])
 
 
 def add_rows(earlier: Sequence[dict[str, Any]], measured: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -60,6 +60,7 @@ PROGRAMS = {
             package="influbayes",
             words=("nuts",),
             compiles=True,
+            differs="the same model; sampled again, longer, where its own checks ask for it, which is counted",
         ),
         Program(
             name="bambi-nutpie",

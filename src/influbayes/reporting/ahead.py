@@ -74,13 +74,12 @@ class Ahead:
 
     def begin_fits(self, designs: Sequence[Design], fit: Callable[[Design], Fit | None]) -> None:
         """Begin to fit designs that come later; `fit` may find that it cannot."""
-        if self.copies.allowed and designs:
-            # Once, here, instead of in every copy that needs them.
-            import influbayes.reporting.plots  # noqa: F401
-
-            load_loops(designs[0])
+        if not self.copies.allowed or not designs:
+            return
+        load_loops(designs[0])
         for design in designs:
             self._fits[design.question] = self.copies.start(_prepare_fit(design, fit), urgent=True)
+        import influbayes.reporting.plots  # noqa: F401 (once, here, instead of in every copy that draws)
 
     def take_fit(self, design: Design) -> Fit | None:
         """Return the fit of a design that was begun, or None where it is to be fitted here."""
