@@ -227,6 +227,16 @@ def _read_request(arguments: argparse.Namespace, posts: PostsTable, spec: Specif
     factors = [term.column for term in spec.factors if term.levels == "all" and posts.frame[term.column].nunique() > 1]
     levels = {name: tuple(sorted(posts.frame[name].unique())) for name in factors[:2]}
     fees, text = None, arguments.value_per_conversion
+    if not factors:
+        refuse_idle(
+            {
+                "--fees": arguments.fees,
+                "--value-per-conversion": text,
+                "--value-per-purchase": arguments.value_per_purchase,
+            },
+            where=f"with the model {spec.name}: it has no label column of two or more levels, such as tier, to compare",
+            remedy="Choose a --model that has one",
+        )
     if arguments.fees is not None:
         fees = read_cell_table(arguments.fees, levels=levels, amounts=["Fee"], complete=True).columns["Fee"]
     values = None if text is None else parse_values(text)

@@ -205,10 +205,12 @@ def _list_levels(results: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return (column, levels with their counts) of the data account; of long columns only how many there are."""
     rows, known = [], results["data"]["levels"]
     for column in dict.fromkeys([*(term["variable"] for term in results["model"]["terms"]), *known]):
-        counts = known.get(column, {})
-        named = ", ".join(f"{level} ({format_count(counts[level])})" for level in order_levels(results, column))
-        if counts:
-            rows.append((name_column(column), named if len(counts) <= 30 else f"{format_count(len(counts))} levels"))
+        counts = known.get(column, {})  # none of a numeric, nor of an interaction, whose cells are counted elsewhere
+        if len(counts) > 30:
+            rows.append((name_column(column), f"{format_count(len(counts))} levels"))
+        elif counts:
+            named = ", ".join(f"{level} ({format_count(counts[level])})" for level in order_levels(results, column))
+            rows.append((name_column(column), named))
     return rows
 
 
