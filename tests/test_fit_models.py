@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from influbayes import fit
+from influbayes import fit, plan
 from influbayes.effects.model_comparison import COMPARED
 from influbayes.hierarchy.posterior import load_fit
 from influbayes.hierarchy.spec import list_shipped_specs, load_spec
@@ -89,6 +89,11 @@ def test_every_model_of_posts_ends_in_a_whole_run(
         assert found.name.startswith(asked)
     images = {path.stem: path.read_bytes() for path in Path("run/plots").glob("*.png")}
     assert len(render_report(results, images)) > 50_000
+    planned = plan.main(["run", "--fees", "fees.csv", "--budget", "500"])
+    said = capsys.readouterr()
+    assert planned == (2 if model == "complete_pooling" else 0)
+    assert ("there is nothing to choose between" in said.err) == (model == "complete_pooling")
+    assert ("Micro:" in said.out) == (model != "complete_pooling")
 
 
 @pytest.mark.parametrize(

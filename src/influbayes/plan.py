@@ -99,6 +99,11 @@ def _make_plan(arguments: argparse.Namespace, results: Mapping[str, Any], fit: A
     from influbayes.tables.fee_table import read_cell_table
 
     factors = list_all_factors(fit.design)[:2]
+    if not factors:
+        raise UsageError(
+            f"{arguments.run}: its model {fit.design.specification.name} has no label column such as tier, so there is "
+            "nothing to choose between. Fit the posts with a model that has one."
+        )
     levels = {name: fit.design.levels[name] for name in factors}
     fees = read_cell_table(arguments.fees, levels=levels, amounts=["Fee"], complete=True).columns["Fee"]
     values, unit = _find_values(arguments.value_per_conversion, results, fit)

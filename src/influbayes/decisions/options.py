@@ -126,8 +126,13 @@ def _find_rates(averages: Averages, variable: str | None) -> tuple[str, tuple[st
         labels = tuple(f"{one}:{two}" for one in levels[first] for two in levels[second])
         known[f"{first}:{second}"] = (labels, averages.cells.reshape(*averages.cells.shape[:2], -1))
     chosen = next(iter(known), None) if variable is None else variable
+    if not known:
+        raise UsageError(
+            f"The model {averages.population.fit.design.specification.name} has no label column such as tier, so there is "
+            "nothing to choose between. Fit the posts with a model that has one."
+        )
     if chosen is None or chosen not in known:
-        raise UsageError(f"{chosen!r} cannot be bought; this model has {', '.join(known) or 'no factor'}.")
+        raise UsageError(f"{chosen!r} cannot be bought; this model has {', '.join(known)}.")
     return chosen, *known[chosen]
 
 

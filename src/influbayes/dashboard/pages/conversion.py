@@ -119,7 +119,7 @@ def _show_creators(run: StudyRun) -> None:
     question = choose_question(run, "conversion-creators-question")
     frame, prob = tabulate_creators(run.results, question), run.results["provenance"]["prob"]
     if frame.empty:
-        st.info("This run has no column of creators, so posts are taken as independent of each other.")
+        st.info("The model of this run has no creators: posts are taken as independent of each other.")
         return
     ends = take_ends(frame)
     st.subheader("Top and bottom ten" if len(ends) < len(frame) else "All creators")
