@@ -128,8 +128,8 @@ def _find_rates(averages: Averages, variable: str | None) -> tuple[str, tuple[st
     chosen = next(iter(known), None) if variable is None else variable
     if not known:
         raise UsageError(
-            f"The model {averages.population.fit.design.specification.name} has no label column such as tier, so there is "
-            "nothing to choose between. Fit the posts with a model that has one."
+            f"The model {averages.population.fit.design.specification.name} has no label column such as tier, so there "
+            "is nothing to choose between. Fit the posts with a model that has one."
         )
     if chosen is None or chosen not in known:
         raise UsageError(f"{chosen!r} cannot be bought; this model has {', '.join(known)}.")
