@@ -201,3 +201,13 @@ def test_options_of_cells_take_the_value_of_their_tier(study):
     values = price_amounts(amounts, shape=fit.draws["intercept"].shape)
     cells = gather_options(fit, "Influencer_Tier:Audience_Region", values=values)
     assert (cells.values[..., cells.find("Mega:US")] == values["Mega"]).all()
+
+
+@pytest.mark.parametrize(
+    ("label", "amount"),
+    [("Mega", 1.0), ("Mega:US", 1.0), ("Mi:cro:US", 3.0), ("Mi:x", 2.0), ("Mi:cro", 3.0), ("Mid:US", None), ("", None)],
+)
+def test_the_amount_of_a_level_stands_for_its_cells_whatever_colons_are_in_it(label, amount):
+    from influbayes.decisions.options import find_amount
+
+    assert find_amount({"Mega": 1.0, "Mi": 2.0, "Mi:cro": 3.0}, label) == amount

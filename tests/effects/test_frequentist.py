@@ -16,6 +16,7 @@ from influbayes.effects.logit import fit_normal_logit
 from influbayes.hierarchy.design import build_design
 from influbayes.hierarchy.spec import leave_out_after_purchase, load_spec
 from influbayes.tables.reader import read_posts
+from influbayes.tables.simulate import simulate_posts
 
 SEEDS = Path(__file__).resolve().parents[2] / ".." / "shared" / "data" / "seeds"
 
@@ -193,3 +194,27 @@ def test_dependent_columns_have_no_regression_and_say_so(table):
     found = fit_frequentist(build_design(replace(table, frame=frame), twice))
     assert (found.rows, found.exists) == ((), False)
     assert found.notes[-1].startswith("Some columns are sums of others, so that only the priors tell them apart")
+
+
+def test_posts_of_one_creator_have_no_clustered_errors_and_that_is_said(make_posts):
+    frame = simulate_posts(posts=120, creators=20, seed=2).frame.assign(Creator_ID="c1")
+    table = make_posts(frame[frame["Influencer_Tier"] == "Mega"].reset_index(drop=True))
+    design = build_design(table, load_spec("complete_pooling"), question="engagement_constant")
+    found = fit_frequentist(design, creators=["c1"] * len(design.rows))
+    assert found.clusters == 0
+    assert {row.id.rpartition("/")[2] for row in found.rows} == {"wald", "firth"}
+    assert found.notes == ("All posts are of one creator, so errors clustered by creator do not exist.",)
+
+
+def test_a_profile_whose_weights_fall_to_nothing_is_no_interval(design, monkeypatch):
+    import firthmodels
+
+    def fail(*args, **options):
+        raise np.linalg.LinAlgError("Weighted design matrix is rank deficient")
+
+    monkeypatch.setattr(firthmodels.FirthLogisticRegression, "conf_int", fail)
+    found = fit_frequentist(design)
+    firth = [row for row in found.rows if row.id.endswith("/firth")]
+    assert firth
+    assert all(np.isnan(row.estimate) for row in firth)
+    assert f"Firth's logit did not converge for {len(firth)} of {len(firth)} comparisons." in found.notes

@@ -52,9 +52,11 @@ def list_choices(run: StudyRun) -> PlanChoices:
     IncompleteRun
         The run has no answer to the question as bought.
     """
+    from influbayes.decisions.options import find_amount
+
     options = _gather(run, None, None)
     told = _find_told(run.results)
-    fees = [told.get(label, told.get(label.partition(":")[0], {})).get("fee") for label in options.labels]
+    fees = [(find_amount(told, label) or {}).get("fee") for label in options.labels]
     values = {row.get("value") for row in told.values()}
     return PlanChoices(
         labels=options.labels,

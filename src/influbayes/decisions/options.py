@@ -136,8 +136,19 @@ def _find_rates(averages: Averages, variable: str | None) -> tuple[str, tuple[st
     return chosen, *known[chosen]
 
 
+def find_amount[Amount](amounts: Mapping[str, Amount], label: str) -> Amount | None:
+    """Return the amount of a label; that of a level of the first factor stands for all its cells ("Micro:US").
+
+    Labels may hold colons themselves: of several levels that a cell begins with the longest is taken.
+    """
+    if label in amounts:
+        return amounts[label]
+    levels = [level for level in amounts if label.startswith(f"{level}:")]
+    return amounts[max(levels, key=len)] if levels else None
+
+
 def _pick(amounts: Mapping[str, float], label: str, what: str) -> float:
-    amount = amounts.get(label, amounts.get(label.partition(":")[0]))
+    amount = find_amount(amounts, label)
     if amount is None:
         raise UsageError(f"no {what} for {label!r}. Found: {', '.join(amounts) or 'none'}.")
     if not (np.isfinite(amount) and amount >= 0):
@@ -150,9 +161,9 @@ def _spread_values(
 ) -> FloatArray:
     if not isinstance(values, Mapping):
         return np.full((*shape, len(labels)), _pick({"all": values}, "all", "value of a conversion"))
-    columns = []
+    columns, by_label = [], dict[str, float | FloatArray](values)
     for label in labels:
-        value = values.get(label, values.get(label.partition(":")[0]))
+        value = find_amount(by_label, label)
         if value is None or not (np.all(np.isfinite(value)) and np.all(np.asarray(value) >= 0)):
             raise UsageError(
                 f"no value of a conversion (0 or more) for {label!r}. Found: {', '.join(values) or 'none'}."

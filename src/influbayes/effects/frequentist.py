@@ -111,6 +111,9 @@ def fit_frequentist(
     found = _find_separated(design, coding) if separated is None else tuple(separated)
     exists = not found
     groups = _find_clusters(design, creators)
+    if groups is not None and not groups.any():
+        groups = None
+        notes = [*notes, "All posts are of one creator, so errors clustered by creator do not exist."]
     rows = [*_fit_likelihood(design, coding, contrasts, prob, groups, exists, found)]
     firth, said = _fit_firth(design, coding, contrasts, prob)
     return Frequentist(
@@ -262,8 +265,11 @@ def _profile(
         )
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
-            model.fit(turned, outcome, sample_weight=weight)
-            bounds = model.conf_int(alpha=1 - prob, method="pl", features=place, max_iter=200)[place]
+            try:
+                model.fit(turned, outcome, sample_weight=weight)
+                bounds = model.conf_int(alpha=1 - prob, method="pl", features=place, max_iter=200)[place]
+            except np.linalg.LinAlgError:  # weights fell to nothing on the way
+                continue
         if not said:
             middle, low, high = float(model.coef_[place]), float(bounds[0]), float(bounds[1])
             return middle / spread, low / spread, high / spread
