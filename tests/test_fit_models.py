@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,43 +12,12 @@ import pytest
 from influbayes import fit, plan
 from influbayes.effects.model_comparison import COMPARED
 from influbayes.hierarchy.posterior import load_fit
-from influbayes.hierarchy.spec import list_shipped_specs, load_spec
+from influbayes.hierarchy.spec import list_shipped_specs, load_spec, render_spec
 from influbayes.reporting.html import render_report
 from influbayes.reporting.run_folder import verify_run
 from influbayes.reporting.schemas import CONVERSION, find_violations
 from influbayes.tables.simulate import simulate_posts
 
-EVERYTHING = """
-[outcome]
-column = "Converted"
-
-[intercept]
-prior = { normal = [0, 1.5] }
-
-[[numeric]]
-column = "Swipe_Ups"
-transform = "log1p_standardise"
-prior = { normal = [0, 1] }
-
-[[factor]]
-column = "Influencer_Tier"
-levels = "all"
-scale_prior = { exponential = 1 }
-
-[[factor]]
-column = "Audience_Region"
-levels = "all"
-scale_prior = { half_student_t = [3, 1] }
-
-[[factor]]
-column = "Creator_ID"
-levels = "sample"
-scale_prior = { half_normal = 1 }
-
-[[interaction]]
-of = ["Influencer_Tier", "Audience_Region"]
-scale_prior = { half_normal = 0.5 }
-"""
 OF_POSTS = ("conversion_log_engagement", *COMPARED)
 
 
@@ -55,7 +25,8 @@ OF_POSTS = ("conversion_log_engagement", *COMPARED)
 def posts_csv(tmp_path: Path) -> Path:
     path = tmp_path / "posts.csv"
     simulate_posts(posts=400, creators=60, seed=4).frame.to_csv(path, index=False)
-    (tmp_path / "everything.toml").write_text(EVERYTHING, encoding="utf-8")
+    everything = replace(load_spec("conversion_creator"), interactions=load_spec("conversion_interaction").interactions)
+    (tmp_path / "everything.toml").write_text(render_spec(everything), encoding="utf-8")
     return path
 
 

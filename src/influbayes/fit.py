@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -218,7 +218,7 @@ def _check_choices(arguments: argparse.Namespace) -> None:
 
 def _read_request(arguments: argparse.Namespace, posts: PostsTable, spec: Specification) -> Any:
     """Return what was given on the command line about buying, checked against the levels in the table."""
-    from influbayes.decisions.options import parse_shares, parse_values
+    from influbayes.decisions.options import parse_values
     from influbayes.decisions.study import Request
     from influbayes.decisions.values import check_values
     from influbayes.effects.model_comparison import CREATORS, FOLDS
@@ -244,14 +244,6 @@ def _read_request(arguments: argparse.Namespace, posts: PostsTable, spec: Specif
         named, known = ", ".join(sorted(values)), ", ".join(levels[factors[0]])
         raise UsageError(f"--value-per-conversion names {named}; give one amount for each of {known}.")
     check_values(per_conversion=text, per_purchase=arguments.value_per_purchase, columns=list(posts.frame.columns))
-    mix = None if arguments.mix is None else parse_shares(arguments.mix)
-    if mix is not None and len(factors) < 2:
-        raise UsageError(
-            f"--mix {arguments.mix!r}: the model has no second label column, such as region, to spread posts over. "
-            "Leave --mix out."
-        )
-    if mix is not None:
-        _check_mix(arguments.mix, levels[factors[1]], factors[1])
     if arguments.cross_validate and CREATORS not in posts.frame:
         raise UsageError(
             f"--cross-validate keeps the posts of a creator together: {posts.file} has no {CREATORS}. Add the column, "
@@ -262,20 +254,28 @@ def _read_request(arguments: argparse.Namespace, posts: PostsTable, spec: Specif
         values=values,
         per_purchase=arguments.value_per_purchase,
         threshold=arguments.threshold,
-        mix=mix,
+        mix=None if arguments.mix is None else _read_mix(arguments.mix, levels),
         folds=FOLDS if arguments.cross_validate else None,
     )
 
 
-def _check_mix(text: str, levels: tuple[str, ...], factor: str) -> None:
-    """Refuse planned shares of levels that the table does not have."""
+def _read_mix(text: str, levels: Mapping[str, tuple[str, ...]]) -> Mapping[str, float]:
+    """Return planned shares of the second label column; refuse those of levels that the table does not have."""
     from influbayes.decisions.options import parse_shares
 
-    unknown = [label for label in parse_shares(text) if label not in levels]
+    shares = parse_shares(text)
+    if len(levels) < 2:
+        raise UsageError(
+            f"--mix {text!r}: the model has no second label column, such as region, to spread posts over. "
+            "Leave --mix out."
+        )
+    _, (factor, known) = levels.items()
+    unknown = [label for label in shares if label not in known]
     if unknown:
         raise UsageError(
-            f"--mix {text!r}: {', '.join(unknown)} is no level of {factor} in the posts. It has {', '.join(levels)}."
+            f"--mix {text!r}: {', '.join(unknown)} is no level of {factor} in the posts. It has {', '.join(known)}."
         )
+    return shares
 
 
 def _open_sample() -> Any:

@@ -92,18 +92,14 @@ def _read_run(folder: Path) -> tuple[dict[str, Any], Any]:
 
 
 def _make_plan(arguments: argparse.Namespace, results: Mapping[str, Any], fit: Any) -> tuple[Options, Plan]:
-    from influbayes.decisions.options import gather_options
+    from influbayes.decisions.options import check_choosable, gather_options
     from influbayes.decisions.plan import plan_posts
     from influbayes.effects.averages import list_all_factors
     from influbayes.reporting.run_reading import list_withheld_cells
     from influbayes.tables.fee_table import read_cell_table
 
+    check_choosable(fit.design)
     factors = list_all_factors(fit.design)[:2]
-    if not factors:
-        raise UsageError(
-            f"{arguments.run}: its model {fit.design.specification.name} has no label column such as tier, so there is "
-            "nothing to choose between. Fit the posts with a model that has one."
-        )
     levels = {name: fit.design.levels[name] for name in factors}
     fees = read_cell_table(arguments.fees, levels=levels, amounts=["Fee"], complete=True).columns["Fee"]
     values, unit = _find_values(arguments.value_per_conversion, results, fit)

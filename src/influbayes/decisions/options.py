@@ -11,9 +11,9 @@ from typing import Literal
 
 import numpy as np
 
-from influbayes.effects.averages import Averages, average_posts
+from influbayes.effects.averages import Averages, average_posts, list_all_factors
 from influbayes.errors import UsageError
-from influbayes.hierarchy.design import FloatArray, IntArray
+from influbayes.hierarchy.design import Design, FloatArray, IntArray
 from influbayes.hierarchy.posterior import Fit
 
 ValueUnit = Literal["money", "purchases"]
@@ -126,14 +126,19 @@ def _find_rates(averages: Averages, variable: str | None) -> tuple[str, tuple[st
         labels = tuple(f"{one}:{two}" for one in levels[first] for two in levels[second])
         known[f"{first}:{second}"] = (labels, averages.cells.reshape(*averages.cells.shape[:2], -1))
     chosen = next(iter(known), None) if variable is None else variable
-    if not known:
-        raise UsageError(
-            f"The model {averages.population.fit.design.specification.name} has no label column such as tier, so there "
-            "is nothing to choose between. Fit the posts with a model that has one."
-        )
+    check_choosable(averages.population.fit.design)
     if chosen is None or chosen not in known:
         raise UsageError(f"{chosen!r} cannot be bought; this model has {', '.join(known)}.")
     return chosen, *known[chosen]
+
+
+def check_choosable(design: Design) -> None:
+    """Raise UsageError where the model of a design has no levels to choose between."""
+    if not list_all_factors(design):
+        raise UsageError(
+            f"The model {design.specification.name} has no label column such as tier, so there is nothing to choose "
+            "between. Fit the posts with a model that has one."
+        )
 
 
 def find_amount[Amount](amounts: Mapping[str, Amount], label: str) -> Amount | None:
